@@ -1,0 +1,38 @@
+# `make` alone lists the targets. Every target sets up what it needs, once.
+#   PYTHON=python3.12 make demo    use another interpreter
+#   make test NB=07                only lessons with 07 in their name
+# Works with GNU make 3.81 and later, and from a path with spaces.
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+bin = .venv/bin
+
+.PHONY: help setup demo test notebooks check wheel-check newest-check clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+setup: ## make .venv and install the library and its tools (the other targets do it for you)
+	@sh tools/setup.sh
+
+demo: setup ## train on generated landscapes and paint photos it has never seen (minutes, no download)
+	@$(bin)/python tools/demo.py $(ARGS)
+
+test: setup ## run every lesson as a test, two at a time, with a time limit each
+	@$(bin)/python tools/test.py $(NB)
+
+notebooks: setup ## run every lesson and store its outputs; NB=nbs/07_patchgan.ipynb for one
+	@PATH="$$PWD/$(bin):$$PATH" OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore::FutureWarning $(bin)/python tools/execute.py $(NB)
+
+check: setup ## do the notebooks and the generated modules agree, and are the notebooks clean?
+	@sh tools/check_drift.sh
+
+wheel-check: setup ## sdist, wheel out of the sdist, and an import where nbdev is not installed
+	@sh tools/check_wheel.sh
+
+newest-check: setup ## does the library run under the newest fastai and fastcore?
+	@sh tools/check_newest.sh
+
+clean: ## remove build products; environments, runs and paintings stay
+	@rm -rf build dist _docs _proc ./*.egg-info
+	@find . -name '.venv*' -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +

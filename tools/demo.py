@@ -1,0 +1,42 @@
+"""Train a small photo -> painting CycleGAN on generated landscapes, paint scenes it has never seen, and say how well.
+
+    make demo                                  # or: python tools/demo.py
+    python tools/demo.py --seed 1 --epochs 2   # any setting of `monet_fit`
+"""
+import sys
+import time
+
+import numpy as np
+from PIL import Image
+
+from monet_course.data import reinhard, texture_error, tone_error, toy_pairs
+from monet_course.train import fit, fit_arguments
+
+
+def scores(name, pictures, truth):
+    "A line of the table: tone and texture error against the true paintings."
+    print(f'  {name:<24}{tone_error(pictures, truth):>10.2f}{texture_error(pictures, truth):>12.3f}')
+
+
+if __name__ == '__main__':
+    start = time.time()
+    print('Training on generated landscapes (3 minutes on two CPU cores) ...', flush=True)
+    run = fit(**fit_arguments())
+    trained = time.time() - start
+
+    photos, truth = toy_pairs(64, run.config.size, seed=3)  # seeds 0 and 1 were for training, 2 for the previews
+    painter = run.painter()
+    paintings = np.stack([np.asarray(painter.paint(Image.fromarray(photo))) for photo in photos])
+    target = toy_pairs(run.config.scenes, run.config.size, seed=1)[1]
+
+    folder = run.path/'painted'
+    folder.mkdir(exist_ok=True)
+    rows = [np.concatenate(list(row[:8]), axis=1) for row in (photos, paintings, truth)]
+    sheet = Image.fromarray(np.concatenate(rows))
+    sheet.resize((2 * sheet.width, 2 * sheet.height), Image.NEAREST).save(folder/'demo.png')
+
+    print(f'\n64 scenes it has never seen, against their true paintings (lower is better):\n  {"":<24}{"tone":>10}{"texture":>12}')
+    scores('the photo unchanged', photos, truth)
+    scores('global colour transfer', reinhard(photos, target), truth)
+    scores('the trained painter', paintings, truth)
+    print(f'\nTrained for {trained:.0f} s. Photos, paintings and true paintings, a row each:\n  {folder/"demo.png"}\nThe run folder, with losses, previews and checkpoint:\n  {run.path}')
