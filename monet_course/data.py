@@ -16,7 +16,7 @@ __all__ = ['LIGHTS', 'LIGHT_TABLE', 'GRASS', 'LEAF', 'PINE', 'BARK', 'ROCK', 'CH
            'scale', 'Pictures', 'to_batch', 'Unpaired', 'Middles', 'UnpairedDL', 'check_items', 'shorter_side',
            'unpaired_dls']
 
-# %% ../nbs/00_data.ipynb #4f21e4fb
+# %% ../nbs/00_data.ipynb #606a5f67
 import os, threading, warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,7 +36,7 @@ with warnings.catch_warnings(): # fastai still uses torch.jit.script, which newe
     from fastai.data.core import DataLoaders, TfmdDL
     from fastai.torch_core import default_device
 
-# %% ../nbs/00_data.ipynb #5a821976
+# %% ../nbs/00_data.ipynb #5a55ab18
 def to_tensor(
     picture, # a PIL picture or a uint8 array (h, w, 3)
 ) -> torch.Tensor: # (3, h, w) in [-1, 1]
@@ -54,7 +54,7 @@ def to_pil(
     x = (x.detach().float().cpu().clamp(-1, 1) + 1)*127.5
     return Image.fromarray(x.round().byte().permute(1, 2, 0).numpy())
 
-# %% ../nbs/00_data.ipynb #26c8b5e3
+# %% ../nbs/00_data.ipynb #d77859ea
 def rgb(red, green, blue):
     "A colour that broadcasts against pictures (3, n, size, size)."
     return np.array([red, green, blue], np.float32).reshape(3, 1, 1, 1)
@@ -71,7 +71,7 @@ def hats(x, n):
     d = np.minimum(np.abs((x*np.float32(n - 2))[..., None] - np.arange(n, dtype=np.float32)), 1)
     return 1 - d*d*(3 - 2*d)
 
-# %% ../nbs/00_data.ipynb #0ce9de4b
+# %% ../nbs/00_data.ipynb #ab820621
 LIGHTS = dict( # colours in sRGB
     #         sky above       sky at horizon  direct light    light of the sky  haze clouds low sun
     dawn    =((.50, .58, .76), (.97, .78, .66), (.92, .66, .48), (.30, .33, .42), .80, .35, 1),
@@ -82,7 +82,7 @@ LIGHTS = dict( # colours in sRGB
 
 LIGHT_TABLE = [np.array(column, np.float32) for column in zip(*LIGHTS.values())]
 
-# %% ../nbs/00_data.ipynb #a8ae60a5
+# %% ../nbs/00_data.ipynb #49d5ed50
 class Scene:
     "n scenes of one kind, laid layer over layer from far to near; all chance comes from `draws`."
     def __init__(self, draws, size):
@@ -108,7 +108,7 @@ class Scene:
         "1 in a share of the scenes, else 0."
         return (self.rand(0, 1) < chance).astype(np.float32)
 
-# %% ../nbs/00_data.ipynb #a1c414aa
+# %% ../nbs/00_data.ipynb #65fca71a
 @patch
 def noise(self: Scene, down, across, at=None, octaves=1, fall=.5):
     "Smooth noise around 0 with down x across bumps; each octave doubles them and is `fall` as strong."
@@ -125,7 +125,7 @@ def line(self: Scene, across, octaves=1, fall=.5):
     "Noise along a line: (n, 1, size)."
     return self.noise(0, across, np.zeros((1, 1), np.float32), octaves, fall)
 
-# %% ../nbs/00_data.ipynb #1e46ced6
+# %% ../nbs/00_data.ipynb #92011c49
 @patch
 def edge(self: Scene, distance):
     "1 inside, 0 outside, about one pixel of ramp between."
@@ -142,7 +142,7 @@ def lay(self: Scene, mask, colour, angle=0., flow=1., texture=0., sky=0., water=
         x = x if np.ndim(x) == 0 else np.broadcast_to(x, shape)[:, part]
         old += mask[:, part]*(x - old)
 
-# %% ../nbs/00_data.ipynb #782b12d9
+# %% ../nbs/00_data.ipynb #66fb25ba
 @patch
 def lit(self: Scene, albedo, light):
     "The colour of a surface under the sky's light and `light` times the sun's."
@@ -153,7 +153,7 @@ def far(self: Scene, colour, depth):
     "Air: what is far away turns to the colour of the horizon."
     return mix(colour, self.sky_low*.97, 1 - np.exp(-1.6*depth*self.hazy))
 
-# %% ../nbs/00_data.ipynb #0ef2c66a
+# %% ../nbs/00_data.ipynb #272af795
 GRASS, LEAF, PINE, BARK = rgb(.50, .58, .24), rgb(.38, .49, .21), rgb(.25, .36, .19), rgb(.32, .25, .20)
 
 ROCK, CHALK, SAND, HAY = rgb(.54, .50, .48), rgb(.86, .80, .70), rgb(.84, .74, .56), rgb(.90, .72, .40)
@@ -185,7 +185,7 @@ def clouds(s, t):
     white = mix(.5*s.sky_top + .4*s.sky_low, .60*s.sun + .55*s.sky_low, relief)
     return cover, np.minimum(mix(white, s.sky_low, .2), 1), relief
 
-# %% ../nbs/00_data.ipynb #78e4110e
+# %% ../nbs/00_data.ipynb #51c47bb0
 def ridge(s, base, height, bumps, octaves=3):
     return base - height*(.5 + .5*s.line(bumps, octaves, .48))
 
@@ -214,7 +214,7 @@ def meadow(s, top, near, far, tall=.5, flowers=None):
         colour = mix(colour, s.lit(flowers, .5 + .5*light), smoothstep(dots, .45, .75)*smoothstep(t, .02, .25))
     s.lay(s.edge(s.v - top), colour, angle=np.pi/2*tall*smoothstep(t, .1, .8), flow=.5, texture=.14*(.3 + t), green=1.)
 
-# %% ../nbs/00_data.ipynb #16be3f81
+# %% ../nbs/00_data.ipynb #bf86555a
 def water(s, top, deep, calm, where=1.):
     "A mirror of what is above the line `top`, broken by ripples, darker toward the viewer, with the sun's path on it."
     t, at = flat(top, s.v)
@@ -229,7 +229,7 @@ def water(s, top, deep, calm, where=1.):
     s.lay(s.edge(s.v - top)*where, np.clip(colour, 0, 1), flow=2., texture=.04, water=1.)
     s.ripple = ripple
 
-# %% ../nbs/00_data.ipynb #dea1145e
+# %% ../nbs/00_data.ipynb #2e00c566
 def tree(s, x, foot, height, width, albedo, depth, pointed=.5, on=1.):
     "A lumpy crown lit from the light's side, on a stem."
     y, across = (s.v - foot + .58*height)/(.5*height), s.u - x
@@ -257,7 +257,7 @@ def bank(s, y):
     light = np.clip(.6 + .4*s.noise(12, 12, octaves=2), 0, 1)
     s.lay(s.edge(s.v - top), s.lit(GRASS, light), angle=np.pi/2, flow=.8, texture=.18, green=1.)
 
-# %% ../nbs/00_data.ipynb #f22040b4
+# %% ../nbs/00_data.ipynb #03a9288b
 def polygon(s, *points):
     "Mask of a convex polygon, its corners given clockwise."
     d = np.float32(9.)
@@ -281,7 +281,7 @@ def boats(s, horizon, count, left=.08, right=.92):
         s.lay(part((.02, -1.), (.34, -.14), (-.04, -.14)), s.lit(CANVAS, .85), angle=np.pi/2)
         s.lay(part((-.02, -.9), (-.06, -.14), (-.32, -.14)), s.lit(CANVAS, .5), angle=np.pi/2)
 
-# %% ../nbs/00_data.ipynb #5dd76baa
+# %% ../nbs/00_data.ipynb #f56b8b5e
 def sea(s):
     h = s.rand(.34, .56)
     sky(s, h)
@@ -318,7 +318,7 @@ def poplars(s):
     water(s, h + s.rand(.10, .2), rgb(.15, .25, .23), calm=1., where=river)
     bank(s, s.rand(.9, 1.15))
 
-# %% ../nbs/00_data.ipynb #5fd711cb
+# %% ../nbs/00_data.ipynb #38aee7de
 def haystacks(s):
     h = s.rand(.36, .52)
     sky(s, h)
@@ -362,7 +362,7 @@ def cliff(s, foot, reach, height, depth):
     turf = wall*s.edge(top + .05*height + .03*s.noise(3, 8) + .015 - s.v)
     s.lay(turf, s.far(s.lit(GRASS, .6 + .3*strata), depth), angle=.2, texture=.16, green=1.)
 
-# %% ../nbs/00_data.ipynb #8cca29b5
+# %% ../nbs/00_data.ipynb #6073ccf5
 def lilies(s):
     h = s.rand(.20, .34)
     sky(s, h)
@@ -386,7 +386,7 @@ def pads(s, top, down, across):
     bloom = smoothstep(s.noise(26, 18, at) - .5*(1 - pad), .62, .78)*smoothstep(t, .05, .15)
     s.lay(bloom, s.lit(mix(rgb(.98, .92, .94), rgb(.95, .62, .74), s.rand(0, 1)), .8), flow=.5)
 
-# %% ../nbs/00_data.ipynb #0f23183e
+# %% ../nbs/00_data.ipynb #596348fb
 def winter(s):
     h = s.rand(.38, .54)
     sky(s, h)
@@ -416,7 +416,7 @@ def fence(s, y, on):
     rails = s.edge(.006 - np.abs(s.v - y)) + s.edge(.006 - np.abs(s.v - y - .05))
     s.lay(np.minimum(posts + rails, 1)*on, s.lit(BARK, .5), texture=.06)
 
-# %% ../nbs/00_data.ipynb #3b0649f8
+# %% ../nbs/00_data.ipynb #3651010f
 def poppies(s):
     h = s.rand(.34, .50)
     sky(s, h)
@@ -437,7 +437,7 @@ def walker(s, x, y, w, on):
 
 KINDS = (sea, lake, poplars, haystacks, cliffs, lilies, winter, poppies)
 
-# %% ../nbs/00_data.ipynb #eabc2d82
+# %% ../nbs/00_data.ipynb #7434971e
 @lru_cache(32)
 def gauss(size, sigma):
     "A matrix that blurs a signal of `size` samples; the border is repeated."
@@ -455,7 +455,7 @@ def blur(x, sigma):
 
 def luma(x): return .299*x[0] + .587*x[1] + .114*x[2]
 
-# %% ../nbs/00_data.ipynb #bd295b53
+# %% ../nbs/00_data.ipynb #87824348
 def photograph(layers, fine, grain):
     "What a camera makes of a scene: fine texture, neutral dark shadows, corners a little darker, grain."
     size = layers.shape[-1]
@@ -480,7 +480,7 @@ def palette(layers):
     out = out + (1 - dark)*(cool*rgb(-.08, .05, .02) + (1 - green)*warm*rgb(.025, -.03, .07) + green*rgb(.05, .05, -.08))
     return np.clip(out, 0, 1)
 
-# %% ../nbs/00_data.ipynb #9cd89ba8
+# %% ../nbs/00_data.ipynb #aef229db
 class Brush(NamedTuple):
     "A brush, in pixels of a picture of 64; larger pictures have larger brushes."
     every: float # distance of the strokes
@@ -508,7 +508,7 @@ def flow_field(layers, target):
     k = 700*f*f
     return tuple(blur(k*blur(edge, 1.5*f) + .5*flow, f) for edge, flow in ((gy*gy - gx*gx, layers[3]), (-2*gx*gy, layers[4])))
 
-# %% ../nbs/00_data.ipynb #d466157c
+# %% ../nbs/00_data.ipynb #53e52b58
 def cells(x, g, c):
     "Cut (n, size, size) into g x g cells of c x c pixels: (n, g, g, c*c)."
     p = g*c - x.shape[-1]
@@ -533,7 +533,7 @@ def place(canvas, ref, flow, draws, c, threshold):
     colour = ref[(slice(None), *at)] + .13*(draws[:, 4] - .5) + .07*(draws[:, 5:8].swapaxes(0, 1) - .5)
     return Strokes(y, x, np.cos(angle), np.sin(angle), rank.astype(np.float32), colour, by_rank)
 
-# %% ../nbs/00_data.ipynb #4239fb3e
+# %% ../nbs/00_data.ipynb #3b8e1cbd
 def topmost(s, c, a, b):
     "The rank of the stroke on top of every pixel, 0 where there is none: (n, g*c, g*c)."
     n, g, _ = s.y.shape
@@ -550,7 +550,7 @@ def topmost(s, c, a, b):
             np.maximum(best, rank*(along < 1), out=best)
     return best.reshape(c, c, n, g, g).transpose(2, 3, 0, 4, 1).reshape(n, g*c, g*c)
 
-# %% ../nbs/00_data.ipynb #ed9df3e9
+# %% ../nbs/00_data.ipynb #e40342e0
 def stroke_layer(canvas, target, flow, draws, brush):
     "Paint one layer of strokes over the canvas (3, n, size, size)."
     size = target.shape[-1]; f = size/64
@@ -576,21 +576,21 @@ def paint(target, layers, draws):
     for k, brush in enumerate(BRUSHES): stages.append(stroke_layer(stages[-1], target, flow, draws[:, k], brush))
     return [np.clip(x, 0, 1) for x in stages]
 
-# %% ../nbs/00_data.ipynb #bffbf32b
+# %% ../nbs/00_data.ipynb #55dc23fb
 @contextmanager
 def writing(
     path, # the file to make or to replace
 ):
     "A temporary name to write to; on success it takes the place of `path` at once, on failure `path` is as it was."
     path = Path(path)
-    partial_file = path.with_name(f'{path.name}.{os.getpid()}.partial')
+    partial_file = path.with_name(f'.writing-{os.getpid()}-{threading.get_ident()}.partial') # short, hidden, nobody else's
     try:
         yield partial_file
         with open(partial_file, 'rb+') as f: os.fsync(f.fileno())
         os.replace(partial_file, path)
     finally: partial_file.unlink(missing_ok=True)
 
-# %% ../nbs/00_data.ipynb #b89322de
+# %% ../nbs/00_data.ipynb #c95835f8
 NOISE, GRID = 46000, 32 # numbers that a scene may use, cells along a side of the finest stroke grid
 
 def scene_draws(start, stop, seed):
@@ -619,7 +619,7 @@ def draw_scenes(start, stop, size, seed):
         for side, x in zip(out, (photo, stages[-1])): side[who] = np.moveaxis(255*x + .5, 0, -1).astype(np.uint8)
     return out[0], out[1]
 
-# %% ../nbs/00_data.ipynb #bcf80d92
+# %% ../nbs/00_data.ipynb #0b9b7231
 DRAWING = 4 # raised whenever scenes come out differently, so that older files are left alone
 BLOCK = 64 # scenes drawn at a time
 _toys, _lock = {}, threading.Lock()
@@ -644,7 +644,7 @@ def write_cache(file, photos, paintings):
         with writing(file) as partial_file, open(partial_file, 'wb') as f: np.savez(f, photos=photos, paintings=paintings)
     except OSError: pass
 
-# %% ../nbs/00_data.ipynb #74aeaa68
+# %% ../nbs/00_data.ipynb #a4ab5097
 def draw_more(pairs, n, size, seed):
     "The pairs that are there and the missing ones up to n, drawn on all cores."
     starts = range(len(pairs[0]), n, BLOCK)
@@ -668,7 +668,7 @@ def toy_pairs(
         _toys[file] = pairs
     return tuple(x[:n].copy() for x in pairs)
 
-# %% ../nbs/00_data.ipynb #1292c50d
+# %% ../nbs/00_data.ipynb #c3b6f2bb
 def lab(pictures):
     "uint8 pictures (n, h, w, 3) as Lab, channels first: (3, n, h, w)."
     return np.moveaxis(rgb2lab(pictures).astype(np.float32), -1, 0)
@@ -687,7 +687,7 @@ def tone_error(
     x, y = (blur(lab(p), a.shape[1]/16) for p in (a, b))
     return float(np.sqrt(((x - y)**2).sum(0)).mean())
 
-# %% ../nbs/00_data.ipynb #16e9f49d
+# %% ../nbs/00_data.ipynb #4b4cbf8b
 def texture_energy(pictures, levels=3):
     "Log strength of detail along and across its direction, relative to the picture's contrast: (n, 2*levels)."
     y, f, out = lab(pictures)[0], pictures.shape[1]/64, []
@@ -709,7 +709,7 @@ def texture_error(
     check_pairs(a, b)
     return float(np.abs(texture_energy(a) - texture_energy(b)).mean())
 
-# %% ../nbs/00_data.ipynb #3ec73e32
+# %% ../nbs/00_data.ipynb #33bb3bee
 def reinhard(
     photos, # uint8 (n, h, w, 3)
     target, # uint8 (m, h, w, 3): pictures whose colours are wanted
@@ -725,7 +725,7 @@ def reinhard(
         warnings.simplefilter('ignore')                                                 # colours that no screen has are cut off
         return (lab2rgb(x).clip(0, 1)*255).round().astype(np.uint8)
 
-# %% ../nbs/00_data.ipynb #9f2cd814
+# %% ../nbs/00_data.ipynb #1eace376
 def picture_grid(
     rows, # each a float batch (n, 3, h, w) in [-1, 1] or a uint8 array (n, h, w, 3)
     gap: int = 2, # white pixels between pictures
@@ -746,7 +746,7 @@ def show_pictures(rows, labels=None, gap=2):
     ax.tick_params(length=0); ax.spines[:].set_visible(False)
     plt.show()
 
-# %% ../nbs/00_data.ipynb #7eeb748a
+# %% ../nbs/00_data.ipynb #7915aba5
 class PictureError(ValueError):
     "A file that is no usable picture; the message names the file and the reason."
 
@@ -767,7 +767,7 @@ def upright(im):
     try: return ImageOps.exif_transpose(im)
     except Exception: return im
 
-# %% ../nbs/00_data.ipynb #ec70b3d6
+# %% ../nbs/00_data.ipynb #b5bb440e
 MAX_PIXELS = 89_000_000 # larger ones are refused (Pillow begins to warn a little above)
 ENDINGS = {'.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.gif'}
 
@@ -797,7 +797,7 @@ def find_pictures(
     if not folder.is_dir(): raise FileNotFoundError(f'{folder}: there is no such folder')
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS and not p.name.startswith('.') and p.is_file())
 
-# %% ../nbs/00_data.ipynb #007d6276
+# %% ../nbs/00_data.ipynb #1cdf0f9f
 LAYOUTS = (('photo_jpg', 'monet_jpg', 'photo_jpg_test', 'monet_jpg_test'), # the Kaggle contest; its test folders are optional
            ('trainB', 'trainA', 'testB', 'testA'))                         # the CycleGAN authors: A are Monets, B are photos
 EXPECTED = ('expected photo_jpg/ and monet_jpg/ (the Kaggle contest), or trainA/ with Monets and trainB/ with photos, '
@@ -823,7 +823,7 @@ def some_pictures(folder):
     if found: return found
     raise FileNotFoundError(f"{folder}: no pictures in it, found {contents(folder)}; expected files ending in {' '.join(sorted(ENDINGS))}")
 
-# %% ../nbs/00_data.ipynb #5ce8efb1
+# %% ../nbs/00_data.ipynb #5c24fcc5
 def picture_folders(
     path=None, # a folder laid out like one of `LAYOUTS`
     photos=None, # or a folder of photos ...
@@ -841,7 +841,7 @@ def picture_folders(
             return PictureFolders(*map(some_pictures, folders[:2]), *(find_pictures(p) if p.is_dir() else [] for p in folders[2:]))
     raise FileNotFoundError(f'{root}: found {contents(root)}; {EXPECTED}')
 
-# %% ../nbs/00_data.ipynb #64927536
+# %% ../nbs/00_data.ipynb #3495e90d
 def scale(
     im: Image.Image, # any size
     side: int, # length of the shorter side afterwards
@@ -850,7 +850,7 @@ def scale(
     size = tuple(max(side, round(n*side/min(im.size))) for n in im.size)
     return im if size == im.size else im.resize(size, Image.Resampling.LANCZOS)
 
-# %% ../nbs/00_data.ipynb #06419a1c
+# %% ../nbs/00_data.ipynb #4f680ad5
 class Pictures:
     "One domain: pictures scaled to a common shorter side, uint8, kept in memory as far as there is room."
     def __init__(self, items, size, room=2 << 30, on_broken='raise'):
@@ -888,13 +888,13 @@ class Pictures:
         warnings.warn(f'{len(broken)} of {len(self.items)} pictures left out:\n{names}')
         self.items = [self.items[i] for i in good]
 
-# %% ../nbs/00_data.ipynb #1a9c4067
+# %% ../nbs/00_data.ipynb #9d302aee
 def to_batch(pictures):
     "uint8 pictures of one size as a float batch (n, 3, h, w) in [-1, 1]."
     x = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
     return x.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1)
 
-# %% ../nbs/00_data.ipynb #f9769a35
+# %% ../nbs/00_data.ipynb #aa74d933
 class Unpaired:
     "Pairs (photo, monet) drawn independently; item k of an epoch depends on (seed, epoch, k) and on nothing else."
     def __init__(self, photos, monets, crop, epoch_len, seed=0, flip=True):
@@ -928,7 +928,7 @@ class Unpaired:
         "Items ks of the current epoch: photos and monets."
         return tuple(to_batch([self.cut(d, self.epoch, self.start + k) for k in ks]) for d in (0, 1))
 
-# %% ../nbs/00_data.ipynb #ea716ddb
+# %% ../nbs/00_data.ipynb #3655e76a
 class Middles:
     "Photo k beside monet k, the middle of each: for looking and for marks."
     def __init__(self, photos, monets, crop, most=None):
@@ -944,7 +944,7 @@ class Middles:
 
     def batch(self, ks): return tuple(to_batch([self.cut(d, k) for k in ks]) for d in (0, 1))
 
-# %% ../nbs/00_data.ipynb #b33a1b75
+# %% ../nbs/00_data.ipynb #4839f796
 class UnpairedDL(TfmdDL):
     "A fastai data loader whose batches are plain tensors (photo, monet)."
     def __init__(self, dataset, bs=4, num_workers=0, **kwargs):
@@ -977,7 +977,7 @@ class UnpairedDL(TfmdDL):
         out = out if isinstance(out, torch.Tensor) else out[0]
         show_pictures([x[:max_n] for x in self.decode((b[0], out))], ['photo', 'painted'])
 
-# %% ../nbs/00_data.ipynb #82808fb2
+# %% ../nbs/00_data.ipynb #67363b99
 def check_items(name, items):
     "Files or a uint8 array, and not none of them."
     if isinstance(items, (str, Path)): raise ValueError(f'{name}={items}: give a list of files; picture_folders(...) makes it')
@@ -991,7 +991,7 @@ def shorter_side(items, crop, size):
     if size < crop: raise ValueError(f'size={size}, crop={crop}: size, the shorter side of a picture, must be at least crop')
     return size
 
-# %% ../nbs/00_data.ipynb #a56e3870
+# %% ../nbs/00_data.ipynb #de9261cc
 def unpaired_dls(
     photos, # files, or a uint8 array (n, h, w, 3)
     monets, # the same

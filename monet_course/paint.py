@@ -9,16 +9,13 @@ __all__ = ['FORMATS', 'DIRECTIONS', 'pad_to', 'reach', 'Span', 'spans', 'Heard',
            'folder_jobs', 'weights_file', 'newest_run', 'side_by_side', 'file_jobs', 'command_jobs', 'ends_with',
            'monet_paint']
 
-# %% ../nbs/11_paint.ipynb #f0be4b11
-import warnings
-warnings.filterwarnings('ignore', message='`torch.jit.script` is deprecated') # raised on import by fastai's dependencies
-
-# %% ../nbs/11_paint.ipynb #56a23b27
+# %% ../nbs/11_paint.ipynb #ecc7d4c0
 import errno
 import io
 import math
 import os
 import sys
+import warnings
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -35,9 +32,9 @@ from fastcore.script import Param, call_parse
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from .cyclegan import load_generator
-from .data import ENDINGS, MAX_PIXELS, PictureError, as_rgb, find_pictures, to_pil, to_tensor, upright
+from .data import ENDINGS, MAX_PIXELS, PictureError, as_rgb, find_pictures, to_pil, to_tensor, upright, writing
 
-# %% ../nbs/11_paint.ipynb #7411cc5d
+# %% ../nbs/11_paint.ipynb #a104cb6f
 def pad_to(
     x: torch.Tensor, # (n, c, h, w)
     multiple: int, # height and width become multiples of this
@@ -51,7 +48,7 @@ def pad_to(
         if size > n: x = x.index_select(axis, torch.minimum(i, 2*n - 1 - i))
     return x
 
-# %% ../nbs/11_paint.ipynb #d447ca9e
+# %% ../nbs/11_paint.ipynb #9a302258
 def reach(
     net: nn.Module, # a generator of lesson 05 or 06
 ) -> int: # pixels; never too few
@@ -65,7 +62,7 @@ def reach(
             side, jump = side + (s - 1)*jump/s, jump/s
     return math.ceil(side)
 
-# %% ../nbs/11_paint.ipynb #813ee09d
+# %% ../nbs/11_paint.ipynb #d4d63225
 @dataclass
 class Span:
     "One tile along one axis."
@@ -92,7 +89,7 @@ def spans(
     return [Span(a, a + tile, (lo - a, hi - a), (ramp(pixels) if a > 0 else one)*(ramp(tile - pixels) if a + tile < size else one))
             for a, lo, hi in zip(starts, cuts, cuts[1:])]
 
-# %% ../nbs/11_paint.ipynb #be02c649
+# %% ../nbs/11_paint.ipynb #6cab519b
 class Heard(Exception): "A norm has heard its tile; the rest of the network is not needed."
 
 class CommonNorm(nn.Module):
@@ -128,7 +125,7 @@ def common_norms(
             if isinstance(child, nn.InstanceNorm2d) and not child.track_running_stats: setattr(m, name, CommonNorm(child))
     return net
 
-# %% ../nbs/11_paint.ipynb #31304500
+# %% ../nbs/11_paint.ipynb #5f6271b9
 @dataclass
 class Tile:
     "A rectangle of the picture."
@@ -154,7 +151,7 @@ def tiles_of(height, width, tile, halo, blend, multiple):
     "All tiles of a picture."
     return [Tile(r, c) for r in spans(height, tile, halo, blend, multiple) for c in spans(width, tile, halo, blend, multiple)]
 
-# %% ../nbs/11_paint.ipynb #ca6c3274
+# %% ../nbs/11_paint.ipynb #b884d7b0
 def bar(
     items, # anything to go through
     total: int, # how many there are
@@ -184,7 +181,7 @@ class Painter:
 
     def __repr__(self): return f'Painter({type(self.net).__name__}, tile={self.tile}, halo={self.halo}, device={str(self.device)!r})'
 
-# %% ../nbs/11_paint.ipynb #7341e76e
+# %% ../nbs/11_paint.ipynb #d85c043c
 @patch
 @torch.inference_mode()
 def paint_tensor(self:Painter,
@@ -231,7 +228,7 @@ def forget(self:Painter):
     "Make the norms instance norms again."
     for norm in self.norms: norm.given, norm.tile, norm.parts = None, None, []
 
-# %% ../nbs/11_paint.ipynb #cb690662
+# %% ../nbs/11_paint.ipynb #f242684d
 @contextmanager
 def naming(
     path, # the file that is read
@@ -260,7 +257,7 @@ def open_picture(
             im.load()
             return upright(im)
 
-# %% ../nbs/11_paint.ipynb #f233327f
+# %% ../nbs/11_paint.ipynb #67b5826b
 def to_srgb(
     im: Image.Image, # without alpha
     profile: bytes | None, # its ICC profile, if any
@@ -295,7 +292,7 @@ def split_alpha(
     alpha = im.getchannel('A')
     return fill_hidden(to_srgb(im.convert('RGB'), profile), alpha), alpha
 
-# %% ../nbs/11_paint.ipynb #9235e481
+# %% ../nbs/11_paint.ipynb #5fbf945e
 def check_settings(strength=1., batch=1):
     "Raise `ValueError` with a sentence for what cannot be."
     if not 0 <= strength <= 1: raise ValueError(f'strength={strength}: from 0 (the photo) to 1 (the painting)')
@@ -327,7 +324,7 @@ def paint(self:Painter,
     with naming('picture' if isinstance(picture, (Image.Image, np.ndarray)) else picture): parts = split_alpha(open_picture(picture))
     return self.paint_alike([parts], strength, progress)[0]
 
-# %% ../nbs/11_paint.ipynb #1d110363
+# %% ../nbs/11_paint.ipynb #1ee3cc3a
 FORMATS = {'.jpg': ('JPEG', dict(quality=95, subsampling=0)), '.jpeg': ('JPEG', dict(quality=95, subsampling=0)), '.png': ('PNG', {}),
            '.webp': ('WEBP', dict(quality=95)), '.tif': ('TIFF', dict(compression='tiff_lzw')), '.tiff': ('TIFF', dict(compression='tiff_lzw'))}
 
@@ -339,15 +336,10 @@ def save_picture(
     path = Path(path)
     if path.suffix.lower() not in FORMATS: raise ValueError(f'{path}: paintings can be written as {" ".join(FORMATS)}')
     format, options = FORMATS[path.suffix.lower()]
-    partial_file = path.with_name(f'.painting-{os.getpid()}.partial')
-    try:
-        with open(partial_file, 'wb') as f:
-            (as_rgb(picture) if format == 'JPEG' else picture).save(f, format, **options)
-            f.flush(); os.fsync(f.fileno())
-        os.replace(partial_file, path)
-    finally: partial_file.unlink(missing_ok=True)
+    with writing(path) as partial_file:
+        (as_rgb(picture) if format == 'JPEG' else picture).save(partial_file, format, **options)
 
-# %% ../nbs/11_paint.ipynb #701f8333
+# %% ../nbs/11_paint.ipynb #d347c8b8
 def output_names(
     names: list, # file names in a folder, as relative paths
 ) -> dict: # name -> name of the painting, all different
@@ -361,7 +353,7 @@ def output_names(
         taken.add(kept[n])
     return kept
 
-# %% ../nbs/11_paint.ipynb #33f8b5db
+# %% ../nbs/11_paint.ipynb #94653cd3
 def pictures_below(
     folder, # where to look; links to other folders are not followed
     without=None, # a folder in it to leave out: the one that paintings go to
@@ -385,7 +377,7 @@ class Report:
         counts = [f'{len(self.painted)} painted', *[f'{len(self.skipped)} there already']*bool(self.skipped), *[f'{len(self.failed)} failed']*bool(self.failed)]
         return '\n'.join([', '.join(counts), *self.failed.values()])
 
-# %% ../nbs/11_paint.ipynb #aa1a4c64
+# %% ../nbs/11_paint.ipynb #235f5825
 def size_of(
     path, # a picture file
 ) -> tuple: # width and height as a viewer would show it; (0, 0) if it cannot be read
@@ -405,7 +397,7 @@ def batches(
         group, n = [job[1:] for job in group], max(1, min(most, area//max(w*h, 1)))
         yield from (group[i:i + n] for i in range(0, len(group), n))
 
-# %% ../nbs/11_paint.ipynb #f041f266
+# %% ../nbs/11_paint.ipynb #9272cce5
 def one_line(error):
     "What went wrong, in one line."
     return ' '.join(str(error).split()) or type(error).__name__
@@ -455,7 +447,7 @@ def paint_files(self:Painter,
         else: report.painted.append(painting)
     return report
 
-# %% ../nbs/11_paint.ipynb #43a597ff
+# %% ../nbs/11_paint.ipynb #c87016ef
 def folder_jobs(
     src, # folder of photos
     dst, # folder for the paintings
@@ -489,7 +481,7 @@ def paint_folder(self:Painter,
     report.failed.update(refused)
     return report
 
-# %% ../nbs/11_paint.ipynb #80b14254
+# %% ../nbs/11_paint.ipynb #038c7527
 DIRECTIONS = ('photo2monet', 'monet2photo')
 
 def weights_file(
@@ -526,7 +518,7 @@ def load(cls:Painter,
     "The painter of a run, with its averaged weights. The training need not be finished."
     return cls(load_generator(weights_file(run_or_weights, direction)), device, **kwargs)
 
-# %% ../nbs/11_paint.ipynb #948f1538
+# %% ../nbs/11_paint.ipynb #9cfd8c96
 def side_by_side(
     photo, # a PIL picture, a uint8 array or a path
     painting, # the same
@@ -538,7 +530,7 @@ def side_by_side(
     both.paste(left, (0, 0)); both.paste(right, (left.width + gap, 0))
     return both
 
-# %% ../nbs/11_paint.ipynb #24c25bc4
+# %% ../nbs/11_paint.ipynb #de730b7f
 def file_jobs(
     files: list, # photos
     out: Path | None, # a picture file or a folder; None: beside the photos
@@ -579,7 +571,7 @@ def command_jobs(
     if len({painting for _, painting in jobs}) < len(jobs): raise ValueError(f'--out {out}: two of the photos have the same name; give them folder by folder')
     return jobs, refused
 
-# %% ../nbs/11_paint.ipynb #8b04c87a
+# %% ../nbs/11_paint.ipynb #5e6b32b8
 @contextmanager
 def ends_with(
     code: int, # exit code

@@ -1,5 +1,5 @@
-"""Import every module of the installed library and run each network once; `make newest-check` calls it."""
-import pkgutil, sys
+"""Import every module of the installed library, run each network once and a short training with resume; `make newest-check` calls it."""
+import pkgutil, sys, tempfile
 from importlib import import_module
 from importlib.metadata import version
 
@@ -25,4 +25,11 @@ for generator in (resnet_generator(width=8, blocks=1), unet_generator(levels=3, 
 scores = patchgan(width=8)(photos)
 assert scores.shape == (2, 1, 6, 6) and scores.isfinite().all(), 'patchgan'
 scores.mean().backward()
-print('newest-check: every module imports, every network runs')
+
+from monet_course.train import fit
+
+with tempfile.TemporaryDirectory() as tmp:
+    small = dict(scenes=8, crop=32, batch=2, epochs=2, log_every=2, out=tmp, generator=dict(arch='resnet', width=4, blocks=1, skip=True))
+    run = fit(**small, discriminator=dict(n_layers=1, width=4))
+    assert len(run.log()['step']) == 4 and run.paint(run.painting).size == (256, 96), run.log()
+print('newest-check: every module imports, every network runs, a training and a painting work')
