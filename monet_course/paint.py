@@ -7,15 +7,17 @@ __all__ = ['FORMATS', 'DIRECTIONS', 'pad_to', 'reach', 'Span', 'spans', 'Heard',
            'bar', 'Painter', 'naming', 'open_picture', 'to_srgb', 'fill_hidden', 'split_alpha', 'check_settings',
            'save_picture', 'output_names', 'pictures_below', 'Report', 'size_of', 'batches', 'one_line', 'write',
            'folder_jobs', 'weights_file', 'newest_run', 'side_by_side', 'file_jobs', 'command_jobs', 'ends_with',
-           'monet_paint']
+           'paint_command', 'paint_parser', 'monet_paint']
 
-# %% ../nbs/11_paint.ipynb #ecc7d4c0
+# %% ../nbs/11_paint.ipynb #d26fcfa6
 import errno
+import inspect
 import io
 import math
 import os
 import sys
 import warnings
+from argparse import ArgumentParser
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -27,14 +29,14 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from fastcore.basics import patch
+from fastcore.docments import docments
 from fastcore.imports import IN_NOTEBOOK
-from fastcore.script import Param, call_parse
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from .cyclegan import load_generator
 from .data import ENDINGS, MAX_PIXELS, PictureError, as_rgb, find_pictures, to_pil, to_tensor, upright, writing
 
-# %% ../nbs/11_paint.ipynb #a104cb6f
+# %% ../nbs/11_paint.ipynb #aef0a8f4
 def pad_to(
     x: torch.Tensor, # (n, c, h, w)
     multiple: int, # height and width become multiples of this
@@ -48,7 +50,7 @@ def pad_to(
         if size > n: x = x.index_select(axis, torch.minimum(i, 2*n - 1 - i))
     return x
 
-# %% ../nbs/11_paint.ipynb #9a302258
+# %% ../nbs/11_paint.ipynb #6f8766e8
 def reach(
     net: nn.Module, # a generator of lesson 05 or 06
 ) -> int: # pixels; never too few
@@ -62,7 +64,7 @@ def reach(
             side, jump = side + (s - 1)*jump/s, jump/s
     return math.ceil(side)
 
-# %% ../nbs/11_paint.ipynb #d4d63225
+# %% ../nbs/11_paint.ipynb #6a0fd74f
 @dataclass
 class Span:
     "One tile along one axis."
@@ -89,7 +91,7 @@ def spans(
     return [Span(a, a + tile, (lo - a, hi - a), (ramp(pixels) if a > 0 else one)*(ramp(tile - pixels) if a + tile < size else one))
             for a, lo, hi in zip(starts, cuts, cuts[1:])]
 
-# %% ../nbs/11_paint.ipynb #6cab519b
+# %% ../nbs/11_paint.ipynb #b1f03120
 class Heard(Exception): "A norm has heard its tile; the rest of the network is not needed."
 
 class CommonNorm(nn.Module):
@@ -125,7 +127,7 @@ def common_norms(
             if isinstance(child, nn.InstanceNorm2d) and not child.track_running_stats: setattr(m, name, CommonNorm(child))
     return net
 
-# %% ../nbs/11_paint.ipynb #5f6271b9
+# %% ../nbs/11_paint.ipynb #5a135d69
 @dataclass
 class Tile:
     "A rectangle of the picture."
@@ -151,7 +153,7 @@ def tiles_of(height, width, tile, halo, blend, multiple):
     "All tiles of a picture."
     return [Tile(r, c) for r in spans(height, tile, halo, blend, multiple) for c in spans(width, tile, halo, blend, multiple)]
 
-# %% ../nbs/11_paint.ipynb #b884d7b0
+# %% ../nbs/11_paint.ipynb #4fef5c49
 def bar(
     items, # anything to go through
     total: int, # how many there are
@@ -181,7 +183,7 @@ class Painter:
 
     def __repr__(self): return f'Painter({type(self.net).__name__}, tile={self.tile}, halo={self.halo}, device={str(self.device)!r})'
 
-# %% ../nbs/11_paint.ipynb #d85c043c
+# %% ../nbs/11_paint.ipynb #0e500958
 @patch
 @torch.inference_mode()
 def paint_tensor(self:Painter,
@@ -228,7 +230,7 @@ def forget(self:Painter):
     "Make the norms instance norms again."
     for norm in self.norms: norm.given, norm.tile, norm.parts = None, None, []
 
-# %% ../nbs/11_paint.ipynb #f242684d
+# %% ../nbs/11_paint.ipynb #3e5b291e
 @contextmanager
 def naming(
     path, # the file that is read
@@ -257,7 +259,7 @@ def open_picture(
             im.load()
             return upright(im)
 
-# %% ../nbs/11_paint.ipynb #67b5826b
+# %% ../nbs/11_paint.ipynb #5ad907f7
 def to_srgb(
     im: Image.Image, # without alpha
     profile: bytes | None, # its ICC profile, if any
@@ -292,7 +294,7 @@ def split_alpha(
     alpha = im.getchannel('A')
     return fill_hidden(to_srgb(im.convert('RGB'), profile), alpha), alpha
 
-# %% ../nbs/11_paint.ipynb #5fbf945e
+# %% ../nbs/11_paint.ipynb #b07f0c01
 def check_settings(strength=1., batch=1):
     "Raise `ValueError` with a sentence for what cannot be."
     if not 0 <= strength <= 1: raise ValueError(f'strength={strength}: from 0 (the photo) to 1 (the painting)')
@@ -324,7 +326,7 @@ def paint(self:Painter,
     with naming('picture' if isinstance(picture, (Image.Image, np.ndarray)) else picture): parts = split_alpha(open_picture(picture))
     return self.paint_alike([parts], strength, progress)[0]
 
-# %% ../nbs/11_paint.ipynb #1ee3cc3a
+# %% ../nbs/11_paint.ipynb #24d6160c
 FORMATS = {'.jpg': ('JPEG', dict(quality=95, subsampling=0)), '.jpeg': ('JPEG', dict(quality=95, subsampling=0)), '.png': ('PNG', {}),
            '.webp': ('WEBP', dict(quality=95)), '.tif': ('TIFF', dict(compression='tiff_lzw')), '.tiff': ('TIFF', dict(compression='tiff_lzw'))}
 
@@ -339,7 +341,7 @@ def save_picture(
     with writing(path) as partial_file:
         (as_rgb(picture) if format == 'JPEG' else picture).save(partial_file, format, **options)
 
-# %% ../nbs/11_paint.ipynb #d347c8b8
+# %% ../nbs/11_paint.ipynb #4a8558a0
 def output_names(
     names: list, # file names in a folder, as relative paths
 ) -> dict: # name -> name of the painting, all different
@@ -353,7 +355,7 @@ def output_names(
         taken.add(kept[n])
     return kept
 
-# %% ../nbs/11_paint.ipynb #94653cd3
+# %% ../nbs/11_paint.ipynb #f2bf136e
 def pictures_below(
     folder, # where to look; links to other folders are not followed
     without=None, # a folder in it to leave out: the one that paintings go to
@@ -377,7 +379,7 @@ class Report:
         counts = [f'{len(self.painted)} painted', *[f'{len(self.skipped)} there already']*bool(self.skipped), *[f'{len(self.failed)} failed']*bool(self.failed)]
         return '\n'.join([', '.join(counts), *self.failed.values()])
 
-# %% ../nbs/11_paint.ipynb #235f5825
+# %% ../nbs/11_paint.ipynb #44306c61
 def size_of(
     path, # a picture file
 ) -> tuple: # width and height as a viewer would show it; (0, 0) if it cannot be read
@@ -397,7 +399,7 @@ def batches(
         group, n = [job[1:] for job in group], max(1, min(most, area//max(w*h, 1)))
         yield from (group[i:i + n] for i in range(0, len(group), n))
 
-# %% ../nbs/11_paint.ipynb #9272cce5
+# %% ../nbs/11_paint.ipynb #60d16bb4
 def one_line(error):
     "What went wrong, in one line."
     return ' '.join(str(error).split()) or type(error).__name__
@@ -447,7 +449,7 @@ def paint_files(self:Painter,
         else: report.painted.append(painting)
     return report
 
-# %% ../nbs/11_paint.ipynb #c87016ef
+# %% ../nbs/11_paint.ipynb #64e0c443
 def folder_jobs(
     src, # folder of photos
     dst, # folder for the paintings
@@ -481,7 +483,7 @@ def paint_folder(self:Painter,
     report.failed.update(refused)
     return report
 
-# %% ../nbs/11_paint.ipynb #038c7527
+# %% ../nbs/11_paint.ipynb #01ddf4ce
 DIRECTIONS = ('photo2monet', 'monet2photo')
 
 def weights_file(
@@ -518,7 +520,7 @@ def load(cls:Painter,
     "The painter of a run, with its averaged weights. The training need not be finished."
     return cls(load_generator(weights_file(run_or_weights, direction)), device, **kwargs)
 
-# %% ../nbs/11_paint.ipynb #9cfd8c96
+# %% ../nbs/11_paint.ipynb #22a10abd
 def side_by_side(
     photo, # a PIL picture, a uint8 array or a path
     painting, # the same
@@ -530,7 +532,7 @@ def side_by_side(
     both.paste(left, (0, 0)); both.paste(right, (left.width + gap, 0))
     return both
 
-# %% ../nbs/11_paint.ipynb #de730b7f
+# %% ../nbs/11_paint.ipynb #be9f2cfa
 def file_jobs(
     files: list, # photos
     out: Path | None, # a picture file or a folder; None: beside the photos
@@ -571,7 +573,7 @@ def command_jobs(
     if len({painting for _, painting in jobs}) < len(jobs): raise ValueError(f'--out {out}: two of the photos have the same name; give them folder by folder')
     return jobs, refused
 
-# %% ../nbs/11_paint.ipynb #5e6b32b8
+# %% ../nbs/11_paint.ipynb #1faf1a94
 @contextmanager
 def ends_with(
     code: int, # exit code
@@ -585,12 +587,11 @@ def ends_with(
         print('monet_paint: stopped; what is painted is whole. Run it again to go on.', file=sys.stderr)
         sys.exit(130)
 
-@call_parse
-def monet_paint(
-    pictures: Param('photos, or folders of photos', str, nargs='+'),
+def paint_command(
+    pictures, # photos, or folders of photos
     run: str = None, # folder of a run, or a .safetensors file; without it the newest run under ./runs
     out: str = None, # file name of the painting, or a folder for several; without it beside the photos, with _monet added to the names
-    direction: Param('which of the two generators', str, choices=DIRECTIONS) = 'photo2monet',
+    direction: str = 'photo2monet', # which of the two generators: photo2monet or monet2photo
     strength: float = 1., # 0 is the photo, 1 the painting
     tile: int = 1024, # pictures of more than tile x tile pixels are painted in tiles: smaller needs less memory, larger is faster
     fast: bool = False, # large pictures: several times faster, in a slightly different tone
@@ -615,3 +616,19 @@ def monet_paint(
     print(counts + '; --overwrite paints again'*bool(report.skipped))
     for problem in problems: print(problem, file=sys.stderr)
     if report.failed: sys.exit(1)
+
+def paint_parser() -> ArgumentParser:
+    "The command line of `monet_paint`: an option for every argument of `paint_command`, explained by its comment."
+    parser, comments = ArgumentParser('monet_paint', description=paint_command.__doc__), docments(paint_command)
+    parser.add_argument('pictures', nargs='+', help=comments['pictures'])
+    for name, p in list(inspect.signature(paint_command).parameters.items())[1:]:
+        default = '' if p.default is None else f' (default {p.default})'
+        if p.annotation is bool: how = dict(action='store_true', help=comments[name])
+        else: how = dict(type=p.annotation, default=p.default, metavar=name.upper(), help=comments[name] + default)
+        if name == 'direction': how['choices'] = DIRECTIONS
+        parser.add_argument(f'--{name}', **how)
+    return parser
+
+def monet_paint():
+    "The command `monet_paint`."
+    paint_command(**vars(paint_parser().parse_args()))
