@@ -8,7 +8,7 @@ __all__ = ['precisions', 'loss_names', 'small_resnet', 'presets', 'flat_then_lin
            'set_random_state', 'training_state', 'load_training_state', 'Checkpoint', 'stop_on_signal', 'Previews',
            'Config', 'config_dls', 'versions', 'Run', 'make_learner', 'fit', 'fit_arguments', 'monet_fit']
 
-# %% ../nbs/09_train.ipynb #2591e564
+# %% ../nbs/09_train.ipynb #45513cec
 import csv
 import json
 import math
@@ -48,7 +48,7 @@ from .cyclegan import (CycleGAN, ImagePool, LossWeights, build_generator, discri
                                    generator_losses, lsgan_loss, save_generator, weights_at)
 from .patchgan import patchgan
 
-# %% ../nbs/09_train.ipynb #27647e45
+# %% ../nbs/09_train.ipynb #6e079b5a
 def flat_then_linear(
     progress: float, # 0 at the first step, 1 after the last
     start: float = 0.5, # where the descent begins
@@ -57,7 +57,7 @@ def flat_then_linear(
     if not 0 <= start <= 1: raise ValueError(f'start={start}: a part of the training, from 0 to 1')
     return 1. if progress <= start else (1 - progress) / (1 - start)
 
-# %% ../nbs/09_train.ipynb #f6c460c2
+# %% ../nbs/09_train.ipynb #ca8f4133
 class GanOptimizer(_BaseOptimizer):
     "Several torch optimisers that fastai sees as one; each has a factor on the common learning rate."
     def __init__(
@@ -91,7 +91,7 @@ class GanOptimizer(_BaseOptimizer):
     def load_state_dict(self, states):
         for w, state in zip(self.wrapped, states, strict=True): w.opt.load_state_dict(state)
 
-# %% ../nbs/09_train.ipynb #f794add6
+# %% ../nbs/09_train.ipynb #d1ee9910
 precisions = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 
 def pick_precision(
@@ -110,7 +110,7 @@ def pick_precision(
     best = {kind: min(seconds(kind) for _ in range(trials + 1)) for kind in ['fp32', 'bf16']}
     return 'bf16' if best['bf16'] < .8 * best['fp32'] else 'fp32'
 
-# %% ../nbs/09_train.ipynb #ff6b714b
+# %% ../nbs/09_train.ipynb #80b5c2a2
 class Ema:
     "A slowly following copy of a network: an exponential moving average of its weights."
     def __init__(
@@ -127,7 +127,7 @@ class Ema:
         torch._foreach_lerp_(list(self.net.parameters()), list(net.parameters()), 1 - decay)
         for mine, theirs in zip(self.net.buffers(), net.buffers()): mine.copy_(theirs)
 
-# %% ../nbs/09_train.ipynb #ce993c3f
+# %% ../nbs/09_train.ipynb #291ba2dc
 class NamedLoss(Metric):
     "Mean of one of the learner's named losses over an epoch, as a column of fastai's table."
     def __init__(self, loss_name): self.loss_name = loss_name
@@ -141,7 +141,7 @@ class NamedLoss(Metric):
 
 loss_names = ['gan_monet', 'gan_photo', 'cycle_photo', 'cycle_monet', 'identity_photo', 'identity_monet', 'disc_monet', 'disc_photo']
 
-# %% ../nbs/09_train.ipynb #c7baaece
+# %% ../nbs/09_train.ipynb #47d5c4f7
 class CycleLearner(Learner):
     "A fastai `Learner` whose step trains two generators, then two discriminators."
     def __init__(
@@ -180,7 +180,7 @@ class CycleLearner(Learner):
 
 def weighted_total(losses, weights): return weights.total(losses)
 
-# %% ../nbs/09_train.ipynb #e20b02a5
+# %% ../nbs/09_train.ipynb #66995bbe
 @patch
 def _do_one_batch(self: CycleLearner):
     "The heart of the course: one step of CycleGAN."
@@ -211,7 +211,7 @@ def _do_one_batch(self: CycleLearner):
     self.scaler.update() # once, after both
     self.step += 1
 
-# %% ../nbs/09_train.ipynb #8785bb01
+# %% ../nbs/09_train.ipynb #f1524fd3
 @patch
 def _descend(self: CycleLearner, optimizers):
     "One descent on `loss_grad` with these optimisers; fastai's events in between, so that its callbacks can act."
@@ -227,7 +227,7 @@ def _backward(self: CycleLearner): self.scaler.scale(self.loss_grad).backward()
 def _step(self: CycleLearner):
     for o in self.stepping: self.scaler.step(o)
 
-# %% ../nbs/09_train.ipynb #742acd74
+# %% ../nbs/09_train.ipynb #f3120eaf
 @patch
 def one_batch(self: CycleLearner, i, b):
     if self.training: self.pct_train = self.step / (self.n_epoch * self.steps_per_epoch)
@@ -256,7 +256,7 @@ def fit_flat_linear(self: CycleLearner, n_epoch, start=0.5, cbs=None):
     schedule = ParamScheduler({'lr': lambda progress: self.lr * flat_then_linear(progress, start)})
     self.fit(n_epoch, cbs=[schedule] + list(cbs or []))
 
-# %% ../nbs/09_train.ipynb #d0db41dd
+# %% ../nbs/09_train.ipynb #485c5037
 class TrainingDiverged(RuntimeError):
     "A loss is no longer a finite number."
     def __init__(self, message): super().__init__(message); self.message = message
@@ -326,7 +326,7 @@ class LossLog(Callback):
             writer.writeheader(); writer.writerows(rows)
         if rows: self.seconds = float(rows[-1]['seconds'])
 
-# %% ../nbs/09_train.ipynb #7ed545fe
+# %% ../nbs/09_train.ipynb #37552853
 def random_state() -> dict:
     "The state of every global random generator, as plain numbers and tensors."
     kind, keys, *rest = np.random.get_state()
@@ -341,7 +341,7 @@ def set_random_state(state: dict):
     torch.set_rng_state(state['torch'].cpu())
     if state['cuda'] and torch.cuda.is_available(): torch.cuda.set_rng_state_all([s.cpu() for s in state['cuda']])
 
-# %% ../nbs/09_train.ipynb #72aec14e
+# %% ../nbs/09_train.ipynb #349a3ca0
 def training_state(learn: CycleLearner) -> dict:
     "Everything that the rest of a training depends on."
     log = learn.loss_log if hasattr(learn, 'loss_log') else None
@@ -361,7 +361,7 @@ def load_training_state(learn: CycleLearner, state: dict):
     learn.step = state['step']
     set_random_state(state['random'])
 
-# %% ../nbs/09_train.ipynb #d06fc14b
+# %% ../nbs/09_train.ipynb #2aa5cd09
 class Checkpoint(Callback):
     "Save everything now and then, at the end of every epoch, and when asked to stop."
     order, run_valid = 90, False
@@ -404,7 +404,7 @@ def stop_on_signal(
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
 
-# %% ../nbs/09_train.ipynb #bfb9f82a
+# %% ../nbs/09_train.ipynb #bc68c12e
 class Previews(Callback):
     "Paint the same few photos after every epoch, with the averaged generator."
     order, run_valid = 80, False
@@ -428,7 +428,7 @@ class Previews(Callback):
         path = self.folder/f'step_{self.learn.step:07d}.jpg'
         with writing(path) as partial_file: to_pil(torch.cat(rows, dim=1)).save(partial_file, 'JPEG', quality=92)
 
-# %% ../nbs/09_train.ipynb #8bad8153
+# %% ../nbs/09_train.ipynb #d5dc652a
 small_resnet = dict(arch='resnet', width=16, blocks=3, up='resize', skip=True)
 
 @dataclass
@@ -498,7 +498,7 @@ presets = dict(
     paper=dict(size=286, crop=256, batch=1, epochs=200, generator=dict(arch='resnet', width=64, blocks=9),
                discriminator=dict(n_layers=3, width=64), init_std=0.02, cycle=10., identity=5., identity_every=1, lr=2e-4))
 
-# %% ../nbs/09_train.ipynb #929710af
+# %% ../nbs/09_train.ipynb #6a7c21db
 def config_dls(
     config: Config, # settled
 ) -> tuple[DataLoaders, torch.Tensor, torch.Tensor | None]: # data, preview photos (n, 3, h, w), their true paintings or None
@@ -515,7 +515,7 @@ def config_dls(
     dls = unpaired_dls(found.photos, found.monets, found.test_photos, found.test_monets, on_broken='skip', **kwargs)
     return dls, dls.valid.dataset.batch(range(min(8, len(dls.valid.dataset))))[0], None
 
-# %% ../nbs/09_train.ipynb #d0425200
+# %% ../nbs/09_train.ipynb #ac2479f8
 def versions() -> dict:
     "What the numbers of a run may depend on besides its settings."
     def of(package):
@@ -596,7 +596,7 @@ class Run:
         "Paint one picture."
         return self.painter().paint(picture)
 
-# %% ../nbs/09_train.ipynb #c4df52d1
+# %% ../nbs/09_train.ipynb #4cf438af
 def make_learner(
     config: Config, # settled
     dls: DataLoaders, # see `config_dls`
@@ -608,7 +608,7 @@ def make_learner(
     names = ['identity_every', 'amp', 'pool', 'ema', 'gen_lr_coef', 'disc_lr_coef', 'disc_opts', 'seed', 'lr']
     return CycleLearner(dls, nets, config.weights, **{n: getattr(config, n) for n in names}, **kwargs)
 
-# %% ../nbs/09_train.ipynb #4e267fd8
+# %% ../nbs/09_train.ipynb #c19122ea
 @delegates(Config)
 def fit(
     data=None, # folder of pictures (lesson 00 says which layouts); without it: generated landscapes
@@ -642,7 +642,7 @@ def fit(
 
 fit.__delwrap__ = Config # fastcore looks up the comments of the delegated arguments there
 
-# %% ../nbs/09_train.ipynb #ecf36c45
+# %% ../nbs/09_train.ipynb #40dfe841
 def fit_arguments(
     args=None, # command line; default: the one of this process
 ) -> dict: # arguments of `fit` that were given
