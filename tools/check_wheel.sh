@@ -23,5 +23,5 @@ if "$env/bin/python" -c 'import nbdev' 2>/dev/null; then die "nbdev was installe
 cd "$work"
 "$env/bin/python" -c 'from monet_course.train import fit'
 "$env/bin/python" -c 'import monet_course, sys; sys.exit(not monet_course.__file__.startswith(sys.prefix))' || die "this was not the installed library"
-for command in monet_fit monet_paint; do "$env/bin/$command" --help >/dev/null || die "$command --help failed"; done
+for command in monet_fit monet_paint monet_score monet_submit; do "$env/bin/$command" --help >/dev/null || die "$command --help failed"; done
 echo "wheel-check: installed from the wheel, imported without nbdev"

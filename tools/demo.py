@@ -20,7 +20,7 @@ def scores(name, pictures, truth):
 
 if __name__ == '__main__':
     start = time.time()
-    print('Training on generated landscapes (3 minutes on two CPU cores) ...', flush=True)
+    print('Training on generated landscapes (about 2 minutes on two CPU cores) ...', flush=True)
     run = fit(**fit_arguments())
     trained = time.time() - start
 
