@@ -7,7 +7,7 @@ __all__ = ['digit_tensor', 'judge_layers', 'puzzles', 'digit_classifier', 'confi
            'digit_dls', 'fit_digits', 'check_cloud', 'reparametrise', 'kl_divergence', 'VAE', 'check_C', 'vae_loss',
            'elbo', 'interpolate', 'sharpness']
 
-# %% ../nbs/01_autoencoders.ipynb #a24cb6eb
+# %% ../nbs/01_autoencoders.ipynb #e762b5a7
 import math
 import random
 from functools import lru_cache, partial
@@ -25,7 +25,7 @@ from fastai.optimizer import OptimWrapper
 from fastai.torch_core import default_device
 import fastai.callback.schedule                                       # gives a Learner its fit_one_cycle
 
-# %% ../nbs/01_autoencoders.ipynb #b60397fa
+# %% ../nbs/01_autoencoders.ipynb #f9ed8c04
 def digit_tensor(
     images: np.ndarray, # uint8 (n, 28, 28), as `digits` gives them
     device=None, # where it lives; None: the GPU if there is one
@@ -36,7 +36,7 @@ def digit_tensor(
     x = torch.tensor(images[:, None], device=default_device() if device is None else device)
     return x.float().div_(127.5).sub_(1)
 
-# %% ../nbs/01_autoencoders.ipynb #ca62c44e
+# %% ../nbs/01_autoencoders.ipynb #f21164f7
 def judge_layers(
     width: int = 16, # channels after the first convolution; they double twice
 ) -> nn.Sequential: # (n, 1, 28, 28) -> logits (n, 10)
@@ -45,7 +45,7 @@ def judge_layers(
     layers = [(nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU()) for a, b in zip(chs, chs[1:])]
     return nn.Sequential(*sum(layers, ()), nn.Flatten(), nn.Dropout(0.1), nn.Linear(chs[-1]*16, 10))
 
-# %% ../nbs/01_autoencoders.ipynb #570f9bd2
+# %% ../nbs/01_autoencoders.ipynb #82f93fdc
 def puzzles(
     x: torch.Tensor, # digits (n, 1, 28, 28)
     y: torch.Tensor, # their labels (n,)
@@ -58,7 +58,7 @@ def puzzles(
     x, y = x.lerp(x.roll(1, 0), share[..., None, None]), y.lerp(y.roll(1, 0), share)
     return torch.cat([x, noise]), torch.cat([y, torch.full_like(y[:n//5], 0.1)])
 
-# %% ../nbs/01_autoencoders.ipynb #bf76b573
+# %% ../nbs/01_autoencoders.ipynb #3157b756
 @lru_cache(4)
 def digit_classifier(
     seed: int = 0, # another seed, another judge
@@ -81,7 +81,7 @@ def digit_classifier(
             opt.zero_grad(); loss.backward(); opt.step(); rate.step()
     return model.eval().requires_grad_(False)
 
-# %% ../nbs/01_autoencoders.ipynb #83fcf039
+# %% ../nbs/01_autoencoders.ipynb #e154d836
 def confidence(
     x: torch.Tensor, # pictures (n, 1, 28, 28) in [-1, 1]
     careful: bool = True, # which judge
@@ -89,7 +89,7 @@ def confidence(
     "How sure the judge is that each picture is the digit it takes it for."
     return digit_classifier(careful=careful)(x.detach()).softmax(1).amax(1)
 
-# %% ../nbs/01_autoencoders.ipynb #1686ad06
+# %% ../nbs/01_autoencoders.ipynb #c8490c1c
 def check_digits(
     x: torch.Tensor, # what a network was given
 ) -> torch.Tensor: # the same
@@ -98,7 +98,7 @@ def check_digits(
         raise ValueError(f"x={x.dtype} {tuple(x.shape)}: expected floats (n, 1, 28, 28); digit_tensor makes them")
     return x
 
-# %% ../nbs/01_autoencoders.ipynb #f32c9989
+# %% ../nbs/01_autoencoders.ipynb #9b96de7f
 def squared_error(
     x_hat: torch.Tensor, # pictures a network made (n, 1, h, w)
     x: torch.Tensor, # the pictures it should have made, same shape
@@ -107,7 +107,7 @@ def squared_error(
     if x_hat.shape != x.shape: raise ValueError(f"x_hat={tuple(x_hat.shape)}, x={tuple(x.shape)}: the shapes must be equal")
     return (x_hat - x).square().flatten(1).sum(1)
 
-# %% ../nbs/01_autoencoders.ipynb #b9e43009
+# %% ../nbs/01_autoencoders.ipynb #49dddf52
 class AE(nn.Module):
     "One hidden layer down to a code, one up again."
     def __init__(self,
@@ -128,7 +128,7 @@ class AE(nn.Module):
 
     def forward(self, x): return self.decode(self.encode(x))
 
-# %% ../nbs/01_autoencoders.ipynb #1f717eb7
+# %% ../nbs/01_autoencoders.ipynb #d25bf319
 def digit_dls(
     bs: int = 100, # digits in a batch
     full: str | None = None, # folder for the whole of MNIST; None: the 5,000 digits that need no network
@@ -155,7 +155,7 @@ def fit_digits(
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, lr)
     return learn
 
-# %% ../nbs/01_autoencoders.ipynb #25a489b2
+# %% ../nbs/01_autoencoders.ipynb #fbbef7a2
 def check_cloud(mu, logvar):
     "Raise `ValueError` with a sentence unless `mu` and `logvar` are of one shape (n, latent)."
     if mu.shape != logvar.shape or mu.ndim != 2:
@@ -169,7 +169,7 @@ def reparametrise(
     check_cloud(mu, logvar)
     return mu + (logvar/2).exp()*torch.randn_like(mu)
 
-# %% ../nbs/01_autoencoders.ipynb #b07e7c94
+# %% ../nbs/01_autoencoders.ipynb #d199eebd
 def kl_divergence(
     mu: torch.Tensor, # means (n, latent)
     logvar: torch.Tensor, # logarithms of the variances (n, latent)
@@ -178,7 +178,7 @@ def kl_divergence(
     check_cloud(mu, logvar)
     return 0.5*(mu.square() + logvar.exp() - logvar - 1).sum(1)
 
-# %% ../nbs/01_autoencoders.ipynb #0406dd9f
+# %% ../nbs/01_autoencoders.ipynb #e8a3ccb0
 class VAE(AE):
     "An autoencoder whose encoder answers with a mean and a log-variance."
     def __init__(self,
@@ -201,7 +201,7 @@ class VAE(AE):
         "n new pictures: draw from the prior, decode."
         return self.decode(torch.randn(n, self.latent, device=self.mu.weight.device))
 
-# %% ../nbs/01_autoencoders.ipynb #d0530c05
+# %% ../nbs/01_autoencoders.ipynb #8fba8ef4
 def check_C(C):
     "Raise `ValueError` with a sentence unless `C` is a positive, finite number."
     if not 0 < C < math.inf: raise ValueError(f"C={C}: the weight of the reconstruction must be a number above 0")
@@ -216,7 +216,7 @@ def vae_loss(
     x_hat, mu, logvar = out
     return (C*squared_error(x_hat, x) + kl_divergence(mu, logvar)).mean()
 
-# %% ../nbs/01_autoencoders.ipynb #2a778418
+# %% ../nbs/01_autoencoders.ipynb #8ae62ca5
 def elbo(
     model: nn.Module, # a `VAE`
     x: torch.Tensor, # digits (n, 1, 28, 28)
@@ -229,7 +229,7 @@ def elbo(
     cost = sum(C*squared_error(x_hat, x) + kl_divergence(mu, logvar) for x_hat, mu, logvar in outs)/draws
     return -cost - 0.5*x[0].numel()*math.log(math.pi/C)
 
-# %% ../nbs/01_autoencoders.ipynb #1dc8b79f
+# %% ../nbs/01_autoencoders.ipynb #89118654
 def interpolate(
     z1: torch.Tensor, # the code to begin with (dim,)
     z2: torch.Tensor, # the code to end with (dim,)
@@ -241,7 +241,7 @@ def interpolate(
     t = torch.linspace(1, 0, steps, device=z1.device)[:, None]
     return t*z1 + (1 - t)*z2
 
-# %% ../nbs/01_autoencoders.ipynb #d2890676
+# %% ../nbs/01_autoencoders.ipynb #27df0479
 def sharpness(
     x: torch.Tensor, # pictures (n, 1, h, w)
 ) -> torch.Tensor: # (n,); 0 for a flat picture, 4 for white noise
