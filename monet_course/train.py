@@ -605,14 +605,13 @@ class Run:
 def make_learner(
     config: Config, # settled
     dls: DataLoaders, # see `config_dls`
-    learner=CycleLearner, # this class or one derived from it
-    **kwargs, # of the learner: cbs, path, ...
+    **kwargs, # of `CycleLearner`: cbs, path, ...
 ) -> CycleLearner:
     "Networks and learner as `config` describes them, from its seed."
     random.seed(config.seed); np.random.seed(config.seed % 2**32); torch.manual_seed(config.seed)
     nets = CycleGAN(partial(build_generator, **config.generator), partial(patchgan, **config.discriminator), config.init_std)
     names = ['adversarial', 'identity_every', 'amp', 'pool', 'ema', 'gen_lr_coef', 'disc_lr_coef', 'disc_opts', 'seed', 'lr']
-    return learner(dls, nets, config.weights, **{n: getattr(config, n) for n in names}, **kwargs)
+    return CycleLearner(dls, nets, config.weights, **{n: getattr(config, n) for n in names}, **kwargs)
 
 # %% ../nbs/09_train.ipynb #86ccd256
 @delegates(Config)
