@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['gan_losses', 'GanLoss', 'at_least_float32', 'label_range', 'targets', 'cross_entropy', 'bce_disc', 'minimax_gen',
            'nonsaturating_gen', 'check_labels', 'minimax', 'nonsaturating', 'squared_error', 'lsgan_disc', 'lsgan_gen',
-           'lsgan', 'wgan_disc', 'wgan_gen', 'wgan', 'wgan_gp', 'gradient_penalty', 'hinge_disc', 'hinge', 'gan_loss']
+           'lsgan', 'wgan_disc', 'wgan_gen', 'wgan', 'wgan_gp', 'gradient_penalty', 'hinge_disc', 'hinge',
+           'check_choice', 'gan_loss']
 
 # %% ../nbs/02_gan_losses.ipynb #2db9f489
 import math
@@ -177,6 +178,15 @@ def hinge() -> GanLoss:
     "Answers beyond a margin of 1 cost nothing."
     return GanLoss('hinge', hinge_disc, wgan_gen)
 
+# %% ../nbs/02_gan_losses.ipynb #dadc5293
+def check_choice(
+    name: str, # the argument's name, for the message
+    value, # what was given
+    allowed, # what may be given
+):
+    "Raise `ValueError` with a sentence unless `value` is one of `allowed`."
+    if value not in list(allowed): raise ValueError(f"{name}={value!r}: choose one of {', '.join(map(repr, allowed))}")
+
 # %% ../nbs/02_gan_losses.ipynb #3adac8dd
 gan_losses = {'minimax': minimax, 'nonsaturating': nonsaturating, 'lsgan': lsgan, 'wgan': wgan, 'wgan-gp': wgan_gp, 'hinge': hinge}
 
@@ -185,8 +195,7 @@ def gan_loss(
     **options, # real_label, fake_label (the first three losses); penalty ('wgan-gp')
 ) -> GanLoss:
     "The loss called `name`."
-    if name not in list(gan_losses):
-        raise ValueError(f"name={name!r}: choose one of {', '.join(map(repr, gan_losses))}")
+    check_choice('name', name, gan_losses)
     allowed = list(signature(gan_losses[name]).parameters)
     for option, value in options.items():
         if option not in allowed:
