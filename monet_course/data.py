@@ -9,17 +9,18 @@ __all__ = ['LIGHTS', 'LIGHT_TABLE', 'GRASS', 'LEAF', 'PINE', 'BARK', 'ROCK', 'CH
            'hills', 'bushes', 'meadow', 'water', 'tree', 'shadow', 'trees', 'bank', 'polygon', 'beach', 'boats', 'sea',
            'lake', 'poplars', 'haystacks', 'haystack', 'cliffs', 'cliff', 'lilies', 'pads', 'winter', 'house', 'fence',
            'poppies', 'walker', 'gauss', 'blur', 'luma', 'photograph', 'palette', 'Brush', 'Strokes', 'flow_field',
-           'cells', 'place', 'topmost', 'stroke_layer', 'paint', 'writing', 'scene_draws', 'render', 'draw_scenes',
-           'cache_file', 'read_cache', 'write_cache', 'draw_more', 'toy_pairs', 'lab', 'check_pairs', 'tone_error',
-           'texture_energy', 'texture_error', 'reinhard', 'picture_grid', 'show_pictures', 'small_mnist', 'digits',
-           'PictureError', 'as_rgb', 'upright', 'load_picture', 'find_pictures', 'PictureFolders', 'contents',
+           'cells', 'place', 'topmost', 'stroke_layer', 'paint', 'writing', 'command_parser', 'scene_draws', 'render',
+           'draw_scenes', 'cache_file', 'read_cache', 'write_cache', 'draw_more', 'toy_pairs', 'lab', 'check_pairs',
+           'tone_error', 'texture_energy', 'texture_error', 'reinhard', 'picture_grid', 'show_pictures', 'small_mnist',
+           'digits', 'PictureError', 'as_rgb', 'upright', 'load_picture', 'find_pictures', 'PictureFolders', 'contents',
            'some_pictures', 'picture_folders', 'RecordError', 'crc_of_byte', 'crc32c', 'masked_crc', 'checked_bytes',
            'tf_records', 'varint', 'proto_fields', 'proto_values', 'example_features', 'name_and_jpeg',
            'read_tfrecords', 'write_new', 'unpack_tfrecords', 'scale', 'Pictures', 'to_batch', 'Unpaired', 'Middles',
            'UnpairedDL', 'check_items', 'shorter_side', 'unpaired_dls']
 
 # %% ../nbs/00_data.ipynb #606a5f67
-import os, re, threading, warnings
+import inspect, os, re, threading, warnings
+from argparse import ArgumentParser
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from fastcore.basics import chunked, patch
+from fastcore.docments import docments
 from skimage.color import lab2rgb, rgb2lab
 
 with warnings.catch_warnings(): # fastai still uses torch.jit.script, which newer PyTorch warns of
@@ -591,6 +593,23 @@ def writing(
         with open(partial_file, 'rb+') as f: os.fsync(f.fileno())
         os.replace(partial_file, path)
     finally: partial_file.unlink(missing_ok=True)
+
+# %% ../nbs/00_data.ipynb #1f51e561
+def command_parser(
+    command, # a function whose arguments have defaults, or a type if they have none, and comments
+    name: str, # of the command
+    **more, # argument -> dict of what else `add_argument` should know
+) -> ArgumentParser:
+    "A command line for a function: arguments without a default by their place, an option for every other, explained by its comment."
+    parser, comments = ArgumentParser(name, description=command.__doc__), docments(command)
+    for arg, p in inspect.signature(command).parameters.items():
+        default = '' if p.default in (None, p.empty) else f' (default {p.default})'
+        if p.annotation is bool: how = dict(action='store_true', help=comments[arg])
+        elif p.default is p.empty: how = dict(help=comments[arg])
+        else: how = dict(type=p.annotation, default=p.default, metavar=arg.upper(), help=comments[arg] + default)
+        parser.add_argument(arg if p.default is p.empty else '--' + arg.replace('_', '-'), **{**how, **more.get(arg, {})})
+    return parser
+
 
 # %% ../nbs/00_data.ipynb #c95835f8
 NOISE, GRID = 46000, 32 # numbers that a scene may use, cells along a side of the finest stroke grid

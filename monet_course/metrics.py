@@ -9,17 +9,14 @@ __all__ = ['FID_BLOCKS', 'INCEPTION_URL', 'INCEPTION_SHA256', 'INCEPTION_FILES',
            'directions', 'memorisation_distance', 'penalty', 'mifid', 'Lite0', 'CountsNoPadding', 'PoolsByMaximum',
            'FidA', 'FidC', 'FidE', 'FidLast', 'fid_inception', 'resize_tf1', 'Inception', 'download_inception',
            'inception_file', 'load_extractor', 'Paired', 'paired_scores', 'jpeg_table', 'jpeg_settings',
-           'picture_facts', 'in_words', 'cautions', 'Scores', 'score_folders', 'command_parser', 'score_command',
-           'monet_score']
+           'picture_facts', 'in_words', 'cautions', 'Scores', 'score_folders', 'score_command', 'monet_score']
 
 # %% ../nbs/10_metrics.ipynb #9cf07aed
 import hashlib
-import inspect
 import io
 import json
 import sys
 import tempfile
-from argparse import ArgumentParser
 from collections import Counter
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, field
@@ -31,11 +28,10 @@ import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from fastcore.docments import docments
 from PIL import Image, JpegImagePlugin
 from torchvision.models.inception import InceptionA, InceptionC, InceptionE, inception_v3
 
-from .data import check_pairs, load_picture, scale, some_pictures, to_batch, writing
+from .data import check_pairs, command_parser, load_picture, scale, some_pictures, to_batch, writing
 from fastai.torch_core import default_device # after monet_course.data, which silences a warning of its import
 
 # %% ../nbs/10_metrics.ipynb #d47ef19c
@@ -475,21 +471,6 @@ def score_folders(
     return Scores(distance, 1000*value, 1000*spread, d, distance/penalty(d, eps), extractor.name, extractor.dims, resize, *facts, eps, notes)
 
 # %% ../nbs/10_metrics.ipynb #f4d764cb
-def command_parser(
-    f, # function of the command: arguments without default are positional, the others options
-    prog: str, # name of the command
-    **choices, # argument -> what it may be
-) -> ArgumentParser:
-    "The command line of a function: each argument is explained by its comment."
-    parser, comments = ArgumentParser(prog, description=f.__doc__), docments(f)
-    for name, p in inspect.signature(f).parameters.items():
-        if p.default is p.empty: parser.add_argument(name, help=comments[name]); continue
-        default = '' if p.default is None or p.default is False else f' (default {p.default})'
-        if p.annotation is bool: how = dict(action='store_true')
-        else: how = dict(type=p.annotation, default=p.default, metavar=None if name in choices else name.upper(), choices=choices.get(name))
-        parser.add_argument('--' + name.replace('_', '-'), help=comments[name] + default, **how)
-    return parser
-
 def score_command(
     real, # folder of references, such as real Monets
     fake, # folder of generated pictures
@@ -515,7 +496,7 @@ def monet_score(
     args=None, # command line; default: the one of this process
 ):
     "The command `monet_score`."
-    try: score_command(**vars(command_parser(score_command, 'monet_score', extractor=EXTRACTORS).parse_args(args)))
+    try: score_command(**vars(command_parser(score_command, 'monet_score', extractor=dict(choices=EXTRACTORS, metavar=None)).parse_args(args)))
     except (ValueError, OSError, RuntimeError, ImportError, KeyboardInterrupt) as e:
         print('monet_score:', ' '.join(str(e).split()) or 'stopped', file=sys.stderr)
         sys.exit(130 if isinstance(e, KeyboardInterrupt) else 2)

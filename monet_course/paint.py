@@ -7,12 +7,11 @@ __all__ = ['FORMATS', 'DIRECTIONS', 'pad_to', 'reach', 'Span', 'spans', 'Heard',
            'bar', 'Painter', 'naming', 'open_picture', 'to_srgb', 'fill_hidden', 'split_alpha', 'check_settings',
            'save_picture', 'output_names', 'pictures_below', 'Report', 'size_of', 'batches', 'one_line', 'write',
            'folder_jobs', 'weights_file', 'newest_run', 'side_by_side', 'file_jobs', 'command_jobs', 'ends_with',
-           'paint_command', 'command_parser', 'paint_parser', 'monet_paint', 'check_count', 'contest_photos', 'square',
-           'check_photos', 'check_submission', 'painted_jpegs', 'submission', 'submit_command', 'monet_submit']
+           'paint_command', 'paint_parser', 'monet_paint', 'check_count', 'contest_photos', 'square', 'check_photos',
+           'check_submission', 'painted_jpegs', 'submission', 'submit_command', 'monet_submit']
 
 # %% ../nbs/11_paint.ipynb #d26fcfa6
 import errno
-import inspect
 import io
 import math
 import os
@@ -32,12 +31,11 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from fastcore.basics import chunked, patch
-from fastcore.docments import docments
 from fastcore.imports import IN_NOTEBOOK
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from .cyclegan import load_generator
-from .data import ENDINGS, MAX_PIXELS, PictureError, as_rgb, find_pictures, to_pil, to_tensor, upright, writing
+from .data import ENDINGS, MAX_PIXELS, PictureError, as_rgb, command_parser, find_pictures, to_pil, to_tensor, upright, writing
 
 # %% ../nbs/11_paint.ipynb #aef0a8f4
 def pad_to(
@@ -621,21 +619,6 @@ def paint_command(
     print(counts + '; --overwrite paints again'*bool(report.skipped))
     for problem in problems: print(problem, file=sys.stderr)
     if report.failed: sys.exit(1)
-
-def command_parser(
-    command, # a function whose arguments have defaults, or a type if they have none, and comments
-    name: str, # of the command
-    **more, # argument -> dict of what else `add_argument` should know
-) -> ArgumentParser:
-    "A command line for a function: arguments without a default by their place, an option for every other, explained by its comment."
-    parser, comments = ArgumentParser(name, description=command.__doc__), docments(command)
-    for arg, p in inspect.signature(command).parameters.items():
-        default = '' if p.default in (None, p.empty) else f' (default {p.default})'
-        if p.annotation is bool: how = dict(action='store_true', help=comments[arg])
-        elif p.default is p.empty: how = dict(help=comments[arg])
-        else: how = dict(type=p.annotation, default=p.default, metavar=arg.upper(), help=comments[arg] + default)
-        parser.add_argument(arg if p.default is p.empty else '--' + arg.replace('_', '-'), **how, **more.get(arg, {}))
-    return parser
 
 def paint_parser() -> ArgumentParser:
     "The command line of `monet_paint`."
