@@ -605,13 +605,14 @@ class Run:
 def make_learner(
     config: Config, # settled
     dls: DataLoaders, # see `config_dls`
+    learner: type = CycleLearner, # or a class made from it, whose step is another (lesson 12)
     **kwargs, # of `CycleLearner`: cbs, path, ...
 ) -> CycleLearner:
     "Networks and learner as `config` describes them, from its seed."
     random.seed(config.seed); np.random.seed(config.seed % 2**32); torch.manual_seed(config.seed)
     nets = CycleGAN(partial(build_generator, **config.generator), partial(patchgan, **config.discriminator), config.init_std)
     names = ['adversarial', 'identity_every', 'amp', 'pool', 'ema', 'gen_lr_coef', 'disc_lr_coef', 'disc_opts', 'seed', 'lr']
-    return CycleLearner(dls, nets, config.weights, **{n: getattr(config, n) for n in names}, **kwargs)
+    return learner(dls, nets, config.weights, **{n: getattr(config, n) for n in names}, **kwargs)
 
 # %% ../nbs/09_train.ipynb #86ccd256
 @delegates(Config)
