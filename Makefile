@@ -24,8 +24,9 @@ test: setup ## run every lesson as a test, two at a time, with a time limit each
 notebooks: setup ## run every lesson and store its outputs; NB=nbs/07_patchgan.ipynb for one
 	@PATH="$$PWD/$(bin):$$PATH" OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore::FutureWarning $(bin)/python tools/execute.py $(NB)
 
-check: setup ## do the notebooks and the generated modules agree, and are the notebooks clean?
+check: setup ## do notebooks, modules and README agree, are the notebooks clean, does every link lead somewhere?
 	@sh tools/check_drift.sh
+	@$(bin)/python tools/links.py
 
 wheel-check: setup ## sdist, wheel out of the sdist, and an import where nbdev is not installed
 	@sh tools/check_wheel.sh
