@@ -6,7 +6,7 @@
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 bin = .venv/bin
 
-.PHONY: help setup demo test notebooks check wheel-check newest-check clean
+.PHONY: help setup demo test docs students notebooks check wheel-check newest-check clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -20,6 +20,15 @@ demo: setup ## train on generated landscapes and paint photos it has never seen 
 
 test: setup ## run every lesson as a test, two at a time, with a time limit each
 	@$(bin)/python tools/test.py $(NB)
+
+docs: setup ## build the site into _docs/ and, where Chromium is, open every page in it
+	@$(bin)/python -c 'import smalldocs, latex2mathml, selenium' 2>/dev/null || $(bin)/python -m pip install -q -e '.[docs]'
+	@$(bin)/python tools/docs.py
+	@$(bin)/python tools/check_site.py
+
+students: setup ## make the student edition of the exercises in students/, and try that every gap asks for an answer
+	@$(bin)/python -c 'import nbgrader' 2>/dev/null || $(bin)/python -m pip install -q -e '.[students]'
+	@$(bin)/python tools/students.py --check
 
 notebooks: setup ## run every lesson and store its outputs; NB=nbs/07_patchgan.ipynb for one
 	@PATH="$$PWD/$(bin):$$PATH" OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore::FutureWarning $(bin)/python tools/execute.py $(NB)

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .data import digits
-from .losses import check_choice, gan_loss, gradient_penalty
+from .losses import GanLoss, check_choice, clip_weights, gan_loss, gradient_penalty
 from .vae import digit_tensor
 
 # %% ../nbs/03_dcgan.ipynb #474b28c2
@@ -101,7 +101,7 @@ class GanSettings:
     gen_slope: float = 0. # activation of G below zero; 0 is ReLU
     disc_slope: float = 0.2 # activation of D below zero
     down: str = 'stride' # how D halves: 'stride' or 'pool'
-    loss: str = 'nonsaturating' # a name of `gan_losses`, lesson 02
+    loss: str | GanLoss = 'nonsaturating' # a name of `gan_losses`, lesson 02, or what `gan_loss` returns
     noisy_labels: bool = False # draw labels from [0.7, 1.2] for real and [0, 0.3] for fake
     separate: bool = True # D sees real and fake pictures in batches of their own
     r1: float = 0. # weight of `r1_penalty`
@@ -114,6 +114,7 @@ class GanSettings:
 
     def __post_init__(self):
         check_choice('noise', self.noise, ('normal', 'uniform'))
+        if self.noisy_labels and not isinstance(self.loss, str): raise ValueError('noisy_labels=True: give the loss by its name')
         for name in ('width', 'latent', 'disc_steps', 'gen_steps', 'steps', 'bs'):
             if getattr(self, name) < 1: raise ValueError(f"{name}={getattr(self, name)}: must be 1 or more")
 
@@ -173,7 +174,7 @@ def train_gan(
     "The alternating algorithm: D steps on real and fake batches, then G steps against the new D."
     if not real.is_floating_point() or not len(real): raise ValueError(f"real={real.dtype} {tuple(real.shape)}: give floats in [-1, 1]")
     labels = dict(real_label=(0.7, 1.2), fake_label=(0., 0.3)) if s.noisy_labels else {}
-    loss, device, log = gan_loss(s.loss, **labels), next(gen.parameters()).device, []
+    loss, device, log = gan_loss(s.loss, **labels) if isinstance(s.loss, str) else s.loss, next(gen.parameters()).device, []
     opt_gen, opt_disc = (torch.optim.Adam(net.parameters(), s.lr, (s.beta1, 0.999)) for net in (gen, disc))
     low, high = s.span
     for step in range(s.steps):
@@ -182,6 +183,7 @@ def train_gan(
             if s.span != (-1, 1): x = low + (x + 1)*(high - low)/2
             with torch.no_grad(): fake = gen(draw_noise(s.bs, s).to(device))            # D's step leaves G alone
             d = descend(opt_disc, disc_loss(disc, x, fake, loss, s))
+            if loss.clip: clip_weights(disc, loss.clip)
         disc.requires_grad_(False)                                                      # G's step leaves D alone
         for _ in range(s.gen_steps): g = descend(opt_gen, loss.gen(disc(gen(draw_noise(s.bs, s).to(device)))))
         disc.requires_grad_(True)

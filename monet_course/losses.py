@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['gan_losses', 'GanLoss', 'at_least_float32', 'label_range', 'targets', 'cross_entropy', 'bce_disc', 'minimax_gen',
            'nonsaturating_gen', 'check_labels', 'minimax', 'nonsaturating', 'squared_error', 'lsgan_disc', 'lsgan_gen',
-           'lsgan', 'wgan_disc', 'wgan_gen', 'wgan', 'wgan_gp', 'gradient_penalty', 'hinge_disc', 'hinge',
-           'check_choice', 'gan_loss']
+           'lsgan', 'wgan_disc', 'wgan_gen', 'wgan', 'wgan_gp', 'clip_weights', 'gradient_penalty', 'hinge_disc',
+           'hinge', 'check_choice', 'gan_loss']
 
 # %% ../nbs/02_gan_losses.ipynb #2db9f489
 import math
@@ -28,6 +28,7 @@ class GanLoss:
     gen: Callable = field(repr=False) # (fake_logits) -> scalar
     boundary: float | None = 0. # a raw answer above it means "real"; None: no such point
     penalty: float = 0. # weight of the `gradient_penalty` that the training loop adds to `disc`
+    clip: float = 0. # after each step of D the training loop cuts D's weights to [-clip, clip]; 0: off
 
 # %% ../nbs/02_gan_losses.ipynb #3b0fab3b
 def at_least_float32(
@@ -139,17 +140,31 @@ def lsgan(
 def wgan_disc(real, fake): return at_least_float32(fake).mean() - at_least_float32(real).mean()
 def wgan_gen(fake): return -at_least_float32(fake).mean()
 
-def wgan() -> GanLoss:
-    "A critic: the difference of mean answers. Something else has to bound its slope."
-    return GanLoss('wgan', wgan_disc, wgan_gen, boundary=None)
+def _above_0(name, value):
+    if not isinstance(value, Real) or not 0 < value < math.inf: raise ValueError(f"{name}={value!r}: must be a number above 0")
+
+def wgan(
+    clip: float = 0.01, # the training loop keeps the critic's weights in [-clip, clip]
+) -> GanLoss:
+    "A critic: the difference of mean answers. Clipped weights bound its slope."
+    _above_0('clip', clip)
+    return GanLoss('wgan', wgan_disc, wgan_gen, boundary=None, clip=clip)
 
 def wgan_gp(
     penalty: float = 10., # weight of `gradient_penalty`; the training loop adds it to `disc`
 ) -> GanLoss:
     "A critic whose slope a gradient penalty keeps near 1."
-    if not isinstance(penalty, Real) or not 0 < penalty < math.inf:
-        raise ValueError(f"penalty={penalty!r}: must be a number above 0")
+    _above_0('penalty', penalty)
     return GanLoss('wgan-gp', wgan_disc, wgan_gen, boundary=None, penalty=penalty)
+
+@torch.no_grad()
+def clip_weights(
+    net: torch.nn.Module, # the critic, changed in place
+    bound: float, # the largest weight that may stay, in size
+):
+    "Cut every weight of `net` to [-bound, bound]."
+    _above_0('bound', bound)
+    for p in net.parameters(): p.clamp_(-bound, bound)
 
 # %% ../nbs/02_gan_losses.ipynb #7f93a4d9
 def gradient_penalty(
@@ -192,7 +207,7 @@ gan_losses = {'minimax': minimax, 'nonsaturating': nonsaturating, 'lsgan': lsgan
 
 def gan_loss(
     name: str, # 'minimax', 'nonsaturating', 'lsgan', 'wgan', 'wgan-gp' or 'hinge'
-    **options, # real_label, fake_label (the first three losses); penalty ('wgan-gp')
+    **options, # real_label, fake_label (the first three losses); clip ('wgan'); penalty ('wgan-gp')
 ) -> GanLoss:
     "The loss called `name`."
     check_choice('name', name, gan_losses)

@@ -46,7 +46,7 @@ from PIL import Image
 
 from .cyclegan import (CycleGAN, ImagePool, LossWeights, build_generator, discriminator_losses, frozen,
                                    generator_losses, save_generator, weights_at)
-from .losses import gan_loss, gan_losses
+from .losses import clip_weights, gan_loss, gan_losses
 from .patchgan import patchgan
 
 # %% ../nbs/09_train.ipynb #2a59691a
@@ -211,6 +211,7 @@ def _do_one_batch(self: CycleLearner):
     self.named_losses.update({name: loss.detach() for name, loss in told.items()})
     self.loss_grad = sum(told.values())
     self._descend(self.opt.discriminators)
+    if self.gan_loss.clip: clip_weights(nets.discriminators, self.gan_loss.clip)
     self.scaler.update() # once, after both
     self.step += 1
 

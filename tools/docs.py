@@ -1,0 +1,139 @@
+"""Build the site into _docs/: the lessons with their code and stored outputs, a page for each module, search, formulas without a script.
+
+    python tools/docs.py          # `make docs` installs what it needs and opens the pages in a browser
+
+Nothing is run but the import of the library. The pages are prepared in _proc/ and laid out by smalldocs, which reads Quarto's settings.
+"""
+import importlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from execnb.nbio import read_nb, write_nb
+from latex2mathml.converter import convert
+from nbdev.config import get_config
+from nbdev.showdoc import show_doc
+
+ROOT = Path(__file__).resolve().parent.parent
+NBS, PROC, OUT = ROOT/'nbs', ROOT/'_proc', ROOT/'_docs'
+FORMULA = re.compile(r'(?P<code>```.*?```|`[^`\n]*`)|\$\$(?P<block>.+?)\$\$|(?<![\\$])\$(?P<line>[^$\n]+?(?:\n[^$\n]+?){0,2})\$(?!\d)', re.S)
+FLAGS = dict(export='in the library', slow='takes minutes, not in the tests', cuda='needs a GPU')
+
+
+def formulas(text):
+    "LaTeX becomes MathML, which browsers show without a script; code stays as it is."
+    def one(m):
+        if m['code']: return m['code']
+        return convert(' '.join((m['block'] or m['line']).split()), display='block' if m['block'] else 'inline')
+    return FORMULA.sub(one, text)
+
+
+def api_names():
+    "{name: module} of everything public that is defined once."
+    names = {}
+    for path in sorted((ROOT/'monet_course').glob('[a-z]*.py')):
+        module = importlib.import_module(f'monet_course.{path.stem}')
+        for name in getattr(module, '__all__', []): names.setdefault(name, []).append(path.stem)
+    return {name: modules[0] for name, modules in names.items() if len(modules) == 1}
+
+
+def linked(text, names, up=''):
+    "`fit` in prose leads to its reference; headings, links and code blocks stay as they are."
+    def one(m):
+        name = m[1]
+        return f'[`{name}`]({up}api/{names[name]}.md#{name.lower()})' if name in names else m[0]
+    parts = re.split(r'(```.*?```|^#.*?$|!?\[[^\]]*\]\([^)]*\))', text, flags=re.S | re.M)
+    return ''.join(p if i % 2 else re.sub(r'(?<!`)`(\w+)(?:\(\))?`(?!`)', one, p) for i, p in enumerate(parts))
+
+
+def open_in(name, cfg):
+    "Where else the notebook can be opened."
+    at = f'{cfg.user}/{cfg.repo}/blob/{cfg.branch}/nbs/{name}'
+    return (f'::: {{.open-in}}\n[Open in Colab](https://colab.research.google.com/github/{at}) '
+            f'[Open in Kaggle](https://kaggle.com/kernels/welcome?src=https://github.com/{at}) [Notebook on GitHub](https://github.com/{at})\n:::')
+
+
+def last_sentence(text):
+    "What the prose says just before a picture, as plain words: the picture's text for those who cannot see it."
+    text = re.sub(r'```.*?```|^:::.*?$|^[#|>].*?$|\$\$.*?\$\$', '', text, flags=re.S | re.M)
+    text = ' '.join(re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', text).replace('*', '').replace('`', '').replace('$', '').split())
+    return re.split(r'(?<=[.!?])\s+(?=[A-Z])', text)[-1].rstrip(':')[:300]
+
+
+def prepare(path, names, cfg):
+    "One notebook as readers should see it."
+    nb, cells, said = read_nb(path), [], path.stem
+    lesson = any(c.source.startswith('#| default_exp') for c in nb.cells)
+    for cell in nb.cells:
+        if cell.cell_type == 'markdown':
+            said = last_sentence(cell.source) or said
+            cell.source = formulas(linked(cell.source, names))
+            if not cells: # the title
+                title, promise, rest = re.match(r'# +([^\n]*)\n*((?:>[^\n]*\n?)*)(.*)', cell.source, re.S).groups()
+                head = dict(title=title, description=' '.join(promise.replace('>', ' ').split()) or None)
+                cells.append(dict(cell_type='raw', metadata={}, source='---\n' + yaml.safe_dump({k: v for k, v in head.items() if v}, allow_unicode=True) + '---'))
+                cell.source = (open_in(path.name, cfg) + '\n\n' if lesson else '') + rest
+            cells.append(cell)
+            continue
+        if re.match(r'#\|\s*(hide|default_exp)', cell.source): continue
+        lines = cell.source.split('\n')
+        directives = [line[2:].strip() for line in lines if line.startswith('#|')]
+        kept = [line for line in lines if not line.startswith('#|') or ':' in line]
+        cell.source = '\n'.join(kept).strip('\n')
+        notes = [FLAGS[d] for d in directives if d in FLAGS]
+        if notes: cells.append(dict(cell_type='markdown', metadata={}, source=f'::: {{.cell-note}}\n{"; ".join(notes)}\n:::'))
+        if 'fig-alt' not in cell.source and any('image/' in m for o in cell.outputs for m in o.get('data', {})):
+            cell.source = f'#| fig-alt: {json.dumps(said, ensure_ascii=False)}\n' + cell.source
+        cells.append(cell)
+    nb.cells = cells
+    write_nb(nb, PROC/path.name)
+
+
+def api_page(stem, names):
+    "The reference of one module: signatures, parameters, sources."
+    module = importlib.import_module(f'monet_course.{stem}')
+    public = [n for n in getattr(module, '__all__', []) if names.get(n) == stem and getattr(getattr(module, n), '__doc__', None) and callable(getattr(module, n))]
+    intro = (module.__doc__ or '').strip()
+    parts = [f'---\ntitle: monet_course.{stem}\ndescription: {intro!r}\n---\n']
+    for name in public:
+        thing = getattr(module, name)
+        if getattr(thing, '__module__', None) != module.__name__: continue
+        parts.append(f'## {name} {{#{name.lower()}}}\n\n' + re.sub(r'^#+ .*\n', '', show_doc(thing, name=name)._repr_markdown_().replace('---\n\n', '', 1), flags=re.M))
+    (PROC/'api'/f'{stem}.md').write_text('\n\n'.join(parts) + '\n')
+
+
+def settings(cfg):
+    "Quarto's settings, with what settings.ini knows."
+    site = yaml.safe_load((ROOT/'_quarto.yml').read_text())
+    site.pop('metadata-files', None)
+    site['website']['site-url'] = cfg.doc_host + cfg.doc_baseurl
+    sidebar = yaml.safe_load((NBS/'sidebar.yml').read_text())['website']['sidebar']
+    modules = sorted(p.stem for p in (PROC/'api').glob('*.md'))
+    for part in sidebar['contents']:
+        if isinstance(part, dict): part['contents'] = [name for name in part['contents'] if (PROC/name).exists()]
+    sidebar['contents'].append(dict(section='Reference', contents=[f'api/{m}.md' for m in modules]))
+    site['website']['sidebar'] = {**site['website'].get('sidebar', {}), **sidebar}
+    site['project']['output-dir'] = '../_docs'
+    return site
+
+
+def main():
+    cfg, names = get_config(), api_names()
+    shutil.rmtree(PROC, ignore_errors=True); shutil.rmtree(OUT, ignore_errors=True)
+    (PROC/'api').mkdir(parents=True)
+    for path in sorted(NBS.glob('*.ipynb')): prepare(path, names, cfg)
+    for folder in ('images',): shutil.copytree(NBS/folder, PROC/folder)
+    shutil.copy(NBS/'styles.css', PROC)
+    (PROC/'changelog.md').write_text((ROOT/'CHANGELOG.md').read_text())
+    for stem in sorted(set(names.values())): api_page(stem, names)
+    (PROC/'_quarto.yml').write_text(yaml.safe_dump(settings(cfg), sort_keys=False))
+    subprocess.run([Path(sys.executable).with_name('smalldocs'), 'render', PROC], check=True)
+    for css in (OUT/'site_libs').rglob('*.css'): # themes ask a third party for fonts; the reader's own serve as well
+        css.write_text(re.sub(r'@import\s*url\(["\']?https?://[^)]*\)\s*;|@import\s*["\']https?://[^"\']*["\']\s*;', '', css.read_text()))
+
+
+if __name__ == '__main__': main()

@@ -1,0 +1,68 @@
+"""Make the student edition of the exercises: the teacher's notebooks without their answers.
+
+    python tools/students.py           # writes students/NN_name.ipynb; `make students` installs nbgrader first
+    python tools/students.py --check   # and runs each: every check must say that there is no answer yet, nothing else may fail
+
+What stands between `### BEGIN SOLUTION` and `### END SOLUTION` is taken out by nbgrader. The cells that define checks (`#| export`) and try
+them (`#| hide`) go too; the notebook imports its checks from the library instead.
+"""
+import re
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parent.parent
+STUB = 'raise NotImplementedError # your answer'
+
+
+def stripped(path):
+    "The student edition of one notebook."
+    from nbgrader.preprocessors import ClearSolutions
+    nb = nbformat.read(path, 4)
+    module = next(m[1] for c in nb.cells if (m := re.match(r'#\|\s*default_exp\s+(\S+)', c.source)))
+    teachers = [c for c in nb.cells if c.cell_type == 'code' and re.match(r'#\|\s*(export|hide|default_exp)', c.source) and 'pip install' not in c.source]
+    nb.cells = [c for c in nb.cells if c not in teachers]
+    first_code = next(i for i, c in enumerate(nb.cells) if c.cell_type == 'code')
+    nb.cells.insert(first_code, nbformat.v4.new_code_cell(f'from monet_course.{module} import *'))
+    for c in nb.cells:
+        if c.cell_type == 'code': c.outputs, c.execution_count = [], None
+    nb, _ = ClearSolutions(code_stub=dict(python=STUB), enforce_metadata=False).preprocess(nb, {})
+    return nb
+
+
+def wrong_cells(nb, folder):
+    "(what is wrong with the stripped notebook, how many checks it has): a check must ask for an answer, any other cell must run."
+    from execnb.shell import CaptureShell
+    shell, said, checks = CaptureShell(folder), [], 0
+    for cell in nb.cells:
+        if cell.cell_type != 'code': continue
+        shell.run(cell.source)
+        error = shell.exc
+        is_check = re.search(r'^check_\w+\(', cell.source, re.M)
+        checks += bool(is_check)
+        if is_check and not (type(error).__name__ == 'Wrong' and 'there is no answer yet' in str(error)): said.append(f'{cell.source!r}: {error!r}')
+        if not is_check and error: said.append(f'{cell.source[:80]!r}: {error!r}')
+    return said, checks
+
+
+def main():
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument('--check', action='store_true', help='run the stripped notebooks')
+    args, bad, total = parser.parse_args(), [], 0
+    out = ROOT/'students'
+    out.mkdir(exist_ok=True)
+    paths = [p for p in sorted((ROOT/'nbs'/'exercises').glob('*.ipynb')) if 'BEGIN SOLUTION' in p.read_text()]
+    for path in paths:
+        nb = stripped(path)
+        nbformat.write(nb, out/path.name)
+        if args.check:
+            said, checks = wrong_cells(nb, out)
+            bad, total = bad + [f'{path.name}: {s}' for s in said], total + checks
+    for line in bad: print(line, file=sys.stderr)
+    print(f'students: {len(paths)} notebooks in {out.relative_to(ROOT)}/' + (f', {total} checks ask for an answer, {len(bad)} problems' if args.check else ''))
+    return bool(bad)
+
+
+if __name__ == '__main__': sys.exit(main())
