@@ -65,21 +65,24 @@ def last_sentence(text):
 
 
 def prepare(path, names, cfg):
-    "One notebook as readers should see it."
+    "One notebook as readers should see it; an exercise without its checks and answers."
+    inside = path.parent.relative_to(NBS) # . or exercises
+    exercise = inside != Path('.')
     nb, cells, said = read_nb(path), [], path.stem
     lesson = any(c.source.startswith('#| default_exp') for c in nb.cells)
     for cell in nb.cells:
         if cell.cell_type == 'markdown':
             said = last_sentence(cell.source) or said
-            cell.source = formulas(linked(cell.source, names))
+            cell.source = formulas(linked(cell.source, names, '../'*exercise))
             if not cells: # the title
                 title, promise, rest = re.match(r'# +([^\n]*)\n*((?:>[^\n]*\n?)*)(.*)', cell.source, re.S).groups()
                 head = dict(title=title, description=' '.join(promise.replace('>', ' ').split()) or None)
                 cells.append(dict(cell_type='raw', metadata={}, source='---\n' + yaml.safe_dump({k: v for k, v in head.items() if v}, allow_unicode=True) + '---'))
-                cell.source = (open_in(path.name, cfg) + '\n\n' if lesson else '') + rest
+                cell.source = (open_in(path.relative_to(NBS).as_posix(), cfg) + '\n\n' if lesson else '') + rest
             cells.append(cell)
             continue
-        if re.match(r'#\|\s*(hide|default_exp)', cell.source): continue
+        if re.match(r'#\|\s*(hide|default_exp)', cell.source) or exercise and 'def check_' in cell.source: continue
+        cell.source = re.sub(r'### BEGIN SOLUTION.*?### END SOLUTION', 'raise NotImplementedError # your answer', cell.source, flags=re.S)
         lines = cell.source.split('\n')
         directives = [line[2:].strip() for line in lines if line.startswith('#|')]
         kept = [line for line in lines if not line.startswith('#|') or ':' in line]
@@ -90,7 +93,8 @@ def prepare(path, names, cfg):
             cell.source = f'#| fig-alt: {json.dumps(said, ensure_ascii=False)}\n' + cell.source
         cells.append(cell)
     nb.cells = cells
-    write_nb(nb, PROC/path.name)
+    (PROC/inside).mkdir(exist_ok=True)
+    write_nb(nb, PROC/inside/path.name)
 
 
 def api_page(stem, names):
@@ -112,6 +116,7 @@ def settings(cfg):
     site.pop('metadata-files', None)
     site['website']['site-url'] = cfg.doc_host + cfg.doc_baseurl
     sidebar = yaml.safe_load((NBS/'sidebar.yml').read_text())['website']['sidebar']
+    sidebar['contents'].append(dict(section='Exercises', contents=sorted(f'exercises/{p.name}' for p in (PROC/'exercises').glob('*.ipynb'))))
     modules = sorted(p.stem for p in (PROC/'api').glob('*.md'))
     for part in sidebar['contents']:
         if isinstance(part, dict): part['contents'] = [name for name in part['contents'] if (PROC/name).exists()]
@@ -125,7 +130,7 @@ def main():
     cfg, names = get_config(), api_names()
     shutil.rmtree(PROC, ignore_errors=True); shutil.rmtree(OUT, ignore_errors=True)
     (PROC/'api').mkdir(parents=True)
-    for path in sorted(NBS.glob('*.ipynb')): prepare(path, names, cfg)
+    for path in sorted(NBS.rglob('*.ipynb')): prepare(path, names, cfg)
     for folder in ('images',): shutil.copytree(NBS/folder, PROC/folder)
     shutil.copy(NBS/'styles.css', PROC)
     (PROC/'changelog.md').write_text((ROOT/'CHANGELOG.md').read_text())
