@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['check_triple', 'check_stamp', 'check_weave', 'check_level', 'check_grid']
 
-# %% ../../nbs/exercises/04_upsampling.ipynb #5eba3b19
+# %% ../../nbs/exercises/04_upsampling.ipynb #22f39696
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from .core import Wrong, attempt, check, same
 from ..layers import conv_transpose_size
 
-# %% ../../nbs/exercises/04_upsampling.ipynb #3f7bf7a5
+# %% ../../nbs/exercises/04_upsampling.ipynb #55187354
 @check
 def check_triple(triple):
     got = attempt(triple)
@@ -29,7 +29,7 @@ def check_triple(triple):
         if made < 3*n: raise Wrong(f'this makes {made} pixels of {n}: too few. Padding takes pixels away, on both sides')
         if made > 3*n: raise Wrong(f'this makes {made} pixels of {n}: too many. Padding takes pixels away, on both sides')
 
-# %% ../../nbs/exercises/04_upsampling.ipynb #49bf2df9
+# %% ../../nbs/exercises/04_upsampling.ipynb #cfe65b53
 @check
 def check_stamp(stamp):
     for (h, w), k, s in (((3, 4), 3, 2), ((5, 2), 4, 2), ((2, 3), 2, 3), ((4, 4), 3, 1)):
@@ -43,7 +43,7 @@ def check_stamp(stamp):
             if got.shape == (s*h, s*w) != wanted.shape:
                 raise Wrong('the large map is too small or too large: the last stamp begins at s(h - 1), and a whole kernel follows')
             if got.shape == wanted.shape[::-1] != wanted.shape: raise Wrong('rows and columns of the large map are swapped')
-            if got.shape == wanted.shape and k > s:
+            if got.shape == wanted.shape and got.dtype == wanted.dtype and k > s:
                 over = torch.zeros_like(wanted)
                 for i in range(h):
                     for j in range(w): over[s*i:s*i + k, s*j:s*j + k] = small[i, j]*kernel
@@ -58,7 +58,7 @@ def check_stamp(stamp):
                     raise Wrong('your kernel is transposed; it is stamped as it is')
         same(got, wanted, f'the large map for {h}x{w} pixels, kernel {k}, stride {s}')
 
-# %% ../../nbs/exercises/04_upsampling.ipynb #fa01a5aa
+# %% ../../nbs/exercises/04_upsampling.ipynb #32b58270
 @check
 def check_weave(weave):
     for n, c, h, w in ((2, 3, 3, 5), (1, 2, 4, 4), (3, 1, 2, 3)):
@@ -79,7 +79,7 @@ def check_weave(weave):
                 raise Wrong('the first of four channels is repeated; the other three have pixels too')
         same(got, wanted, f'what you make of {tuple(x.shape)}')
 
-# %% ../../nbs/exercises/04_upsampling.ipynb #eab995fd
+# %% ../../nbs/exercises/04_upsampling.ipynb #4faf3464
 def _phases(weight): return torch.stack([weight[..., a::2, b::2].sum((-1, -2)) for a in (0, 1) for b in (0, 1)], -1)
 
 @check
@@ -111,7 +111,7 @@ def check_level(level):
             raise Wrong('the sums are equal, but within a phase the weights moved by different amounts')
         same(got, wanted, 'the new weights', hint='What the four sums share is to be their own mean')
 
-# %% ../../nbs/exercises/04_upsampling.ipynb #3960fddc
+# %% ../../nbs/exercises/04_upsampling.ipynb #09ece2d6
 @check
 def check_grid(grid_share):
     for n, h, w in ((5, 8, 12), (2, 6, 6), (1, 16, 4)):
@@ -124,7 +124,7 @@ def check_grid(grid_share):
         total = (x**2).sum((1, 2))
         shifted = x + 3
         wanted, got = lying.sum(1)/total, attempt(grid_share, shifted.clone())
-        if isinstance(got, torch.Tensor) and got.shape == wanted.shape and got.isfinite().all():
+        if isinstance(got, torch.Tensor) and (got.shape, got.dtype) == (wanted.shape, wanted.dtype) and got.isfinite().all():
             def is_like(other): return torch.allclose(got, other, rtol=1e-3)
             mean = 9.*h*w
             if is_like(lying.sum(1)/(total + mean)): raise Wrong('the mean of each picture is still in it, and drowns the rest')

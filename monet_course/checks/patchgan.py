@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['check_map', 'check_field', 'check_patch_loss', 'check_best', 'check_view']
 
-# %% ../../nbs/exercises/07_patchgan.ipynb #db2afabb
+# %% ../../nbs/exercises/07_patchgan.ipynb #71cdbb88
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from .core import Wrong, attempt, check, same
 from ..patchgan import cell_box, output_size, patch_layers, patchgan, receptive_field
 
-# %% ../../nbs/exercises/07_patchgan.ipynb #a09dccd7
+# %% ../../nbs/exercises/07_patchgan.ipynb #b7efa546
 def _whole_numbers(got, names):
     "The answer as a tuple, one whole number for each name."
     if got is None: raise Wrong('nothing came back; is there a `return`?')
@@ -36,7 +36,7 @@ def check_map(map_size):
         raise Wrong('there are only three halvings, not four; the last two convolutions take one cell each')
     same(got, (rows, columns), 'the size of the map', hint='Walk through the five convolutions, one after the other')
 
-# %% ../../nbs/exercises/07_patchgan.ipynb #2dc0a466
+# %% ../../nbs/exercises/07_patchgan.ipynb #17feb198
 def _walk(layers, before=lambda j, s: j, grow=lambda k, j: (k - 1)*j, on=lambda j, s: j*s):
     "The size of the field, worked out in another way: what a mistake would give."
     size, jump = 1, 1
@@ -68,7 +68,7 @@ def check_field(field):
             raise Wrong('a pixel of padding in a later layer is worth several pixels, the jump')
         same(start, wanted.start, f'the start {of}', hint='The jump that counts is the one before this convolution')
 
-# %% ../../nbs/exercises/07_patchgan.ipynb #5efba755
+# %% ../../nbs/exercises/07_patchgan.ipynb #42423a82
 @check
 def check_patch_loss(patch_loss):
     for n, h, w in ((6, 5, 6), (3, 7, 4), (1, 1, 1)):
@@ -92,7 +92,7 @@ def check_patch_loss(patch_loss):
         if not (isinstance(got, torch.Tensor) and got.requires_grad):
             raise Wrong('no gradient reaches the scores; is there an `item`, `detach` or `no_grad` too many?')
 
-# %% ../../nbs/exercises/07_patchgan.ipynb #0f2f0b22
+# %% ../../nbs/exercises/07_patchgan.ipynb #86eeb3bb
 @check
 def check_best(best):
     p, q = torch.rand(30) + .05, torch.rand(30) + .05
@@ -110,7 +110,7 @@ def check_best(best):
                 raise Wrong('that is right where p = q; elsewhere the likelier side pulls harder')
         same(got, wanted, f'the best answer for targets {real:g} and {fake:g}')
 
-# %% ../../nbs/exercises/07_patchgan.ipynb #ee19c802
+# %% ../../nbs/exercises/07_patchgan.ipynb #c313372d
 @check
 def check_view(view):
     half_dead = nn.Conv2d(3, 1, 5)
