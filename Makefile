@@ -6,7 +6,7 @@
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 bin = .venv/bin
 
-.PHONY: help setup demo test docs students notebooks check wheel-check newest-check clean
+.PHONY: help setup demo test bench docs students notebooks check faults wheel-check newest-check clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -20,6 +20,9 @@ demo: setup ## train on generated landscapes and paint photos it has never seen 
 
 test: setup ## run every lesson as a test, two at a time, with a time limit each
 	@$(bin)/python tools/test.py $(NB)
+
+bench: setup ## time steps, loading, painting, scores and imports against plain ways to do them (20 minutes)
+	@$(bin)/python benchmarks/bench.py $(ARGS)
 
 docs: setup ## build the site into _docs/ and, where Chromium is, open every page in it
 	@$(bin)/python -c 'import smalldocs, latex2mathml, selenium' 2>/dev/null || $(bin)/python -m pip install -q -e '.[docs]'
@@ -36,6 +39,9 @@ notebooks: setup ## run every lesson and store its outputs; NB=nbs/07_patchgan.i
 check: setup ## do notebooks, modules and README agree, are the notebooks clean, does every link lead somewhere?
 	@sh tools/check_drift.sh
 	@$(bin)/python tools/links.py
+
+faults: setup ## kill trainings, fill a disk, open hostile pictures; say what was lost (minutes)
+	@$(bin)/python tools/faults.py $(ARGS)
 
 wheel-check: setup ## sdist, wheel out of the sdist, and an import where nbdev is not installed
 	@sh tools/check_wheel.sh

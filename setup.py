@@ -26,7 +26,7 @@ setup(
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),
     extras_require={'score': cfg['score_requirements'].split(), 'docs': cfg['docs_requirements'].split(),
-                    'students': cfg['students_requirements'].split(),
+                    'students': cfg['students_requirements'].split(), 'kaggle': cfg['kaggle_requirements'].split(),
                     'dev': (cfg['dev_requirements'] + ' ' + cfg['score_requirements']).split()},
     entry_points={'console_scripts': cfg['console_scripts'].split(),
                   'nbdev': ['monet_course=monet_course._modidx:d']},

@@ -9,17 +9,18 @@ __all__ = ['LIGHTS', 'LIGHT_TABLE', 'GRASS', 'LEAF', 'PINE', 'BARK', 'ROCK', 'CH
            'hills', 'bushes', 'meadow', 'water', 'tree', 'shadow', 'trees', 'bank', 'polygon', 'beach', 'boats', 'sea',
            'lake', 'poplars', 'haystacks', 'haystack', 'cliffs', 'cliff', 'lilies', 'pads', 'winter', 'house', 'fence',
            'poppies', 'walker', 'gauss', 'blur', 'luma', 'photograph', 'palette', 'Brush', 'Strokes', 'flow_field',
-           'cells', 'place', 'topmost', 'stroke_layer', 'paint', 'writing', 'command_parser', 'scene_draws', 'render',
-           'draw_scenes', 'cache_file', 'read_cache', 'write_cache', 'draw_more', 'toy_pairs', 'lab', 'check_pairs',
-           'tone_error', 'texture_energy', 'texture_error', 'reinhard', 'picture_grid', 'show_pictures', 'small_mnist',
-           'digits', 'PictureError', 'as_rgb', 'upright', 'load_picture', 'find_pictures', 'PictureFolders', 'contents',
-           'some_pictures', 'picture_folders', 'RecordError', 'crc_of_byte', 'crc32c', 'masked_crc', 'checked_bytes',
-           'tf_records', 'varint', 'proto_fields', 'proto_values', 'example_features', 'name_and_jpeg',
-           'read_tfrecords', 'write_new', 'unpack_tfrecords', 'scale', 'Pictures', 'to_batch', 'Unpaired', 'Middles',
-           'UnpairedDL', 'check_items', 'shorter_side', 'unpaired_dls']
+           'cells', 'place', 'topmost', 'stroke_layer', 'paint', 'writing', 'sweep', 'write_picture', 'one_line',
+           'command_parser', 'scene_draws', 'render', 'draw_scenes', 'cache_file', 'read_cache', 'write_cache',
+           'draw_more', 'toy_pairs', 'lab', 'check_pairs', 'tone_error', 'texture_energy', 'texture_error', 'reinhard',
+           'picture_grid', 'show_pictures', 'small_mnist', 'digits', 'PictureError', 'as_rgb', 'upright',
+           'load_picture', 'find_pictures', 'PictureFolders', 'contents', 'some_pictures', 'picture_folders',
+           'RecordError', 'crc_of_byte', 'crc32c', 'masked_crc', 'checked_bytes', 'tf_records', 'varint',
+           'proto_fields', 'proto_values', 'example_features', 'name_and_jpeg', 'read_tfrecords', 'write_new',
+           'unpack_tfrecords', 'scale', 'Pictures', 'to_batch', 'Unpaired', 'Middles', 'UnpairedDL', 'check_items',
+           'shorter_side', 'unpaired_dls']
 
 # %% ../nbs/00_data.ipynb #606a5f67
-import inspect, os, re, threading, warnings
+import inspect, io, os, re, threading, warnings
 from argparse import ArgumentParser
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -594,6 +595,29 @@ def writing(
         os.replace(partial_file, path)
     finally: partial_file.unlink(missing_ok=True)
 
+def sweep(
+    folder, # with everything below it
+):
+    "Remove what processes that are gone had begun to write, and did not finish."
+    for path in Path(folder).rglob('.writing-*.partial'):
+        try: os.kill(int(path.name.split('-')[1]), 0) # asks only whether it is there
+        except ProcessLookupError: path.unlink(missing_ok=True)
+        except OSError: pass # it is there, and somebody else's
+
+def write_picture(
+    picture: Image.Image, # of a mode that the format knows
+    path, # the file to make or to replace
+    format: str, # as Pillow calls it: 'JPEG', 'PNG', ...
+    **options, # of Pillow's `save`
+):
+    "Write a picture whole or not at all: encoded in memory first, because Pillow does not notice when a disk fills up under its JPEG."
+    picture.save(encoded := io.BytesIO(), format, **options)
+    with writing(path) as partial_file: partial_file.write_bytes(encoded.getbuffer())
+
+def one_line(error):
+    "What an error says, in one line."
+    return ' '.join(str(error).split()) or type(error).__name__
+
 # %% ../nbs/00_data.ipynb #1f51e561
 def command_parser(
     command, # a function whose arguments have defaults, or a type if they have none, and comments
@@ -1056,11 +1080,12 @@ def to_batch(pictures):
 # %% ../nbs/00_data.ipynb #aa74d933
 class Unpaired:
     "Pairs (photo, monet) drawn independently; item k of an epoch depends on (seed, epoch, k) and on nothing else."
-    def __init__(self, photos, monets, crop, epoch_len, seed=0, flip=True):
+    def __init__(self, photos, monets, crop, epoch_len, seed=0, flip=True, share=(0, 1)):
         self.sets, self.crop, self.epoch_len, self.seed, self.flip = (photos, monets), crop, epoch_len, seed, flip
+        self.rank, self.world = share                                                    # of several processes, this one takes every world-th item
         self.epoch, self.start, self.known = 0, 0, {}                                    # start: items already seen in this epoch
 
-    def __len__(self): return self.epoch_len - self.start
+    def __len__(self): return self.epoch_len//self.world - self.start
     def __getitem__(self, k): return tuple(x[0] for x in self.batch([k]))
 
     def chance(self, kind, number, make):
@@ -1085,7 +1110,7 @@ class Unpaired:
 
     def batch(self, ks):
         "Items ks of the current epoch: photos and monets."
-        return tuple(to_batch([self.cut(d, self.epoch, self.start + k) for k in ks]) for d in (0, 1))
+        return tuple(to_batch([self.cut(d, self.epoch, (self.start + k)*self.world + self.rank) for k in ks]) for d in (0, 1))
 
 # %% ../nbs/00_data.ipynb #3655e76a
 class Middles:
@@ -1121,8 +1146,8 @@ class UnpairedDL(TfmdDL):
     def set_position(self, epoch, start_batch=0):
         "Go to an epoch, past its first `start_batch` batches. Call it before a loop over the batches begins."
         ds = self.dataset
-        if not 0 <= start_batch*self.bs <= ds.epoch_len:
-            raise ValueError(f'start_batch={start_batch}: an epoch has {ds.epoch_len//self.bs} batches')
+        if not 0 <= start_batch*self.bs <= ds.epoch_len//ds.world:
+            raise ValueError(f'start_batch={start_batch}: an epoch has {ds.epoch_len//ds.world//self.bs} batches')
         ds.epoch, ds.start = epoch, start_batch*self.bs
         self.n = len(ds)
 
@@ -1166,6 +1191,7 @@ def unpaired_dls(
     flip: bool = True, # mirror every second picture
     on_broken: str = 'raise', # or 'skip': leave broken files out, with one warning that names them
     cache_bytes: int = 2 << 30, # memory for decoded pictures; what does not fit is read again every time
+    share: tuple = (0, 1), # number of this process, and how many train together (lesson 16)
 ) -> DataLoaders:
     "fastai `DataLoaders` over two sets of pictures that know nothing of each other."
     if on_broken not in ('raise', 'skip'): raise ValueError(f"on_broken={on_broken!r}: 'raise' or 'skip'")
@@ -1177,6 +1203,7 @@ def unpaired_dls(
         if items is None or not len(items): sets.append(sets[len(sets) - 2]); continue      # no test set: the training set
         sets.append(Pictures(items, side, cache_bytes, on_broken)); cache_bytes = sets[-1].room
     n = max(map(len, sets[:2])) if epoch_len is None else epoch_len
-    train = UnpairedDL(Unpaired(*sets[:2], crop, max(n//bs, 1)*bs, seed, flip), bs, num_workers, drop_last=True)
+    joint = bs*share[1]                                                                  # pictures that all processes see in a step
+    train = UnpairedDL(Unpaired(*sets[:2], crop, max(n//joint, 1)*joint, seed, flip, share), bs, num_workers, drop_last=True)
     valid = UnpairedDL(Middles(*sets[2:], crop, 8 if sets[2] is sets[0] and sets[3] is sets[1] else None), bs)
     return DataLoaders(train, valid, device=default_device() if device is None else torch.device(device))

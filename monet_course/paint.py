@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['FORMATS', 'DIRECTIONS', 'pad_to', 'reach', 'Span', 'spans', 'Heard', 'CommonNorm', 'common_norms', 'Tile', 'tiles_of',
            'bar', 'Painter', 'naming', 'open_picture', 'to_srgb', 'fill_hidden', 'split_alpha', 'check_settings',
-           'save_picture', 'output_names', 'pictures_below', 'Report', 'size_of', 'batches', 'one_line', 'write',
-           'folder_jobs', 'weights_file', 'newest_run', 'side_by_side', 'file_jobs', 'command_jobs', 'ends_with',
-           'paint_command', 'paint_parser', 'monet_paint', 'check_count', 'contest_photos', 'square', 'check_photos',
-           'check_submission', 'painted_jpegs', 'submission', 'submit_command', 'monet_submit']
+           'save_picture', 'output_names', 'pictures_below', 'Report', 'size_of', 'batches', 'write', 'folder_jobs',
+           'weights_file', 'newest_run', 'side_by_side', 'file_jobs', 'command_jobs', 'ends_with', 'paint_command',
+           'paint_parser', 'monet_paint', 'check_count', 'contest_photos', 'square', 'check_photos', 'check_submission',
+           'painted_jpegs', 'submission', 'submit_command', 'monet_submit']
 
 # %% ../nbs/11_paint.ipynb #d26fcfa6
 import errno
@@ -35,7 +35,7 @@ from fastcore.imports import IN_NOTEBOOK
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from .cyclegan import load_generator
-from .data import ENDINGS, MAX_PIXELS, PictureError, as_rgb, command_parser, find_pictures, to_pil, to_tensor, upright, writing
+from .data import ENDINGS, MAX_PIXELS, PictureError, as_rgb, command_parser, find_pictures, one_line, sweep, to_pil, to_tensor, upright, write_picture, writing
 
 # %% ../nbs/11_paint.ipynb #aef0a8f4
 def pad_to(
@@ -339,8 +339,7 @@ def save_picture(
     path = Path(path)
     if path.suffix.lower() not in FORMATS: raise ValueError(f'{path}: paintings can be written as {" ".join(FORMATS)}')
     format, options = FORMATS[path.suffix.lower()]
-    with writing(path) as partial_file:
-        (as_rgb(picture) if format == 'JPEG' else picture).save(partial_file, format, **options)
+    write_picture(as_rgb(picture) if format == 'JPEG' else picture, path, format, **options)
 
 # %% ../nbs/11_paint.ipynb #4a8558a0
 def output_names(
@@ -401,10 +400,6 @@ def batches(
         yield from (group[i:i + n] for i in range(0, len(group), n))
 
 # %% ../nbs/11_paint.ipynb #60d16bb4
-def one_line(error):
-    "What went wrong, in one line."
-    return ' '.join(str(error).split()) or type(error).__name__
-
 @patch
 def paint_batch(self:Painter, jobs, strength=1., progress=False):
     "Paint (photo, painting) paths of one size; yields (photo, painting, None or what went wrong)."
@@ -480,6 +475,7 @@ def paint_folder(self:Painter,
 ) -> Report: # what was painted, skipped and failed
     "Paint all pictures of a folder; run it again to go on where it stopped."
     jobs, refused = folder_jobs(src, dst)
+    sweep(dst) # what a painter that was killed left half-written
     report = self.paint_files(jobs, batch, overwrite, strength, progress)
     report.failed.update(refused)
     return report

@@ -4,6 +4,7 @@
 
 Nothing is run but the import of the library. The pages are prepared in _proc/ and laid out by smalldocs, which reads Quarto's settings.
 """
+import ast
 import importlib
 import json
 import re
@@ -64,6 +65,13 @@ def last_sentence(text):
     return re.split(r'(?<=[.!?])\s+(?=[A-Z])', text)[-1].rstrip(':')[:300]
 
 
+def imports_only(source, least=4):
+    "Is a cell nothing but imports, and more than a few?"
+    try: body = ast.parse(source).body
+    except SyntaxError: return False
+    return len(body) >= least and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body)
+
+
 def prepare(path, names, cfg):
     "One notebook as readers should see it; an exercise without its checks and answers."
     inside = path.parent.relative_to(NBS) # . or exercises
@@ -81,15 +89,18 @@ def prepare(path, names, cfg):
                 cell.source = (open_in(path.relative_to(NBS).as_posix(), cfg) + '\n\n' if lesson else '') + rest
             cells.append(cell)
             continue
+        drawn = any('image/' in m for o in cell.outputs for m in o.get('data', {}))
+        if drawn: cell.source = re.sub(r'^#\| hide$', '#| echo: false', cell.source, flags=re.M) # its picture is for the reader, its code is not
         if re.match(r'#\|\s*(hide|default_exp)', cell.source) or exercise and 'def check_' in cell.source: continue
         cell.source = re.sub(r'### BEGIN SOLUTION.*?### END SOLUTION', 'raise NotImplementedError # your answer', cell.source, flags=re.S)
         lines = cell.source.split('\n')
         directives = [line[2:].strip() for line in lines if line.startswith('#|')]
         kept = [line for line in lines if not line.startswith('#|') or ':' in line]
         cell.source = '\n'.join(kept).strip('\n')
-        notes = [FLAGS[d] for d in directives if d in FLAGS]
+        if imports_only(cell.source): cell.source = '#| code-fold: true\n#| code-summary: Imports\n' + cell.source
+        notes = [FLAGS[d] for d in directives if d in FLAGS and 'code-summary: Imports' not in cell.source]
         if notes: cells.append(dict(cell_type='markdown', metadata={}, source=f'::: {{.cell-note}}\n{"; ".join(notes)}\n:::'))
-        if 'fig-alt' not in cell.source and any('image/' in m for o in cell.outputs for m in o.get('data', {})):
+        if 'fig-alt' not in cell.source and drawn:
             cell.source = f'#| fig-alt: {json.dumps(said, ensure_ascii=False)}\n' + cell.source
         cells.append(cell)
     nb.cells = cells
@@ -110,16 +121,23 @@ def api_page(stem, names):
     (PROC/'api'/f'{stem}.md').write_text('\n\n'.join(parts) + '\n')
 
 
+def exercise_entries():
+    "The exercises in the sidebar: how they work, then one for each lesson, by its name alone."
+    paths = sorted((PROC/'exercises').glob('*.ipynb'), key=lambda p: (p.stem != '00_how_to', p.stem))
+    titles = [re.search(r'^title: (.*)$', read_nb(p).cells[0].source, re.M)[1].strip('\'"') for p in paths]
+    return [dict(text=title.removeprefix('Exercises: ').removeprefix('Exercises').strip() or 'How they work', href=f'exercises/{p.name}') for p, title in zip(paths, titles)]
+
+
 def settings(cfg):
     "Quarto's settings, with what settings.ini knows."
     site = yaml.safe_load((ROOT/'_quarto.yml').read_text())
     site.pop('metadata-files', None)
     site['website']['site-url'] = cfg.doc_host + cfg.doc_baseurl
     sidebar = yaml.safe_load((NBS/'sidebar.yml').read_text())['website']['sidebar']
-    sidebar['contents'].append(dict(section='Exercises', contents=sorted(f'exercises/{p.name}' for p in (PROC/'exercises').glob('*.ipynb'))))
+    sidebar['contents'].append(dict(section='Exercises', contents=exercise_entries()))
     modules = sorted(p.stem for p in (PROC/'api').glob('*.md'))
     for part in sidebar['contents']:
-        if isinstance(part, dict): part['contents'] = [name for name in part['contents'] if (PROC/name).exists()]
+        if isinstance(part, dict): part['contents'] = [x for x in part['contents'] if (PROC/(x['href'] if isinstance(x, dict) else x)).exists()]
     sidebar['contents'].append(dict(section='Reference', contents=[f'api/{m}.md' for m in modules]))
     site['website']['sidebar'] = {**site['website'].get('sidebar', {}), **sidebar}
     site['project']['output-dir'] = '../_docs'

@@ -15,7 +15,7 @@ from execnb.nbio import read_nb, write_nb
 from execnb.shell import CaptureShell
 from nbdev.config import get_config
 
-DIRECTIVE = re.compile(r'^#\|\s*(\w+):?\s*(\S*)', re.M)
+DIRECTIVE = re.compile(r'^#\|[ \t]*(\w+):?[ \t]*(\S*)', re.M)
 
 
 def skips(cell, flags):

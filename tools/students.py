@@ -24,7 +24,7 @@ def stripped(path):
     module = next(m[1] for c in nb.cells if (m := re.match(r'#\|\s*default_exp\s+(\S+)', c.source)))
     teachers = [c for c in nb.cells if c.cell_type == 'code' and re.match(r'#\|\s*(export|hide|default_exp)', c.source) and 'pip install' not in c.source]
     nb.cells = [c for c in nb.cells if c not in teachers]
-    first_code = next(i for i, c in enumerate(nb.cells) if c.cell_type == 'code')
+    first_code = next(i for i, c in enumerate(nb.cells) if c.cell_type == 'code' and 'pip install' not in c.source) # on Colab the course is installed before
     nb.cells.insert(first_code, nbformat.v4.new_code_cell(f'from monet_course.{module} import *'))
     for c in nb.cells:
         if c.cell_type == 'code': c.outputs, c.execution_count = [], None

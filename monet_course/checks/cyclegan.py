@@ -6,13 +6,14 @@
 __all__ = ['check_passes', 'check_cycle', 'check_pool', 'check_judge']
 
 # %% ../../nbs/exercises/08_cyclegan.ipynb #7e537f55
+import math
 import random
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from .core import Wrong, attempt, check, same
+from .core import Wrong, attempt, check, looks_like, same
 from ..cyclegan import CycleGAN, ImagePool, discriminator_loss, frozen
 from ..patchgan import patchgan
 
@@ -20,66 +21,120 @@ from ..patchgan import patchgan
 @check
 def check_passes(passes):
     got = attempt(passes)
-    if not isinstance(got, tuple) or len(got) != 2: raise Wrong('return two numbers: passes with and without the identity loss')
+    if got is None: raise Wrong('nothing came back; is there a `return`?')
+    if not isinstance(got, (tuple, list)) or len(got) != 2:
+        raise Wrong('return two numbers: passes with and without the identity loss')
+    if looks_like(got[0], 4) and looks_like(got[1], 6): raise Wrong('the two numbers are in the wrong order')
     same(got[1], 4, 'the number without the identity loss', hint='There and back again, for photos and for paintings')
-    same(got[0], 6, 'the number with the identity loss', hint='Each generator also sees the pictures that need no change')
+    same(got[0], 6, 'the number with the identity loss',
+         hint='Each generator also sees the pictures that need no change')
 
 # %% ../../nbs/exercises/08_cyclegan.ipynb #cc47e1cf
 @check
 def check_cycle(cycle_loss):
     x, y = torch.rand(3, 3, 8, 8), torch.rand(3, 3, 8, 8)
-    def paint(p): return .5*p
-    def photograph(p): return 2*p
-    same(attempt(cycle_loss, paint, photograph, x, y), 0., 'the loss of two generators that undo each other', tol=1e-6)
+    def call(paint, photograph):
+        got = attempt(cycle_loss, paint, photograph, x.clone(), y.clone())
+        if isinstance(got, torch.Tensor) and got.shape != ():
+            raise Wrong(f'the loss should be one number, and has shape {tuple(got.shape)}')
+        return got
+    def half(p): return .5*p
+    def double(p): return 2*p
+    same(call(half, double), 0., 'the loss of two generators that undo each other', tol=1e-6)
     def forget(p): return torch.zeros_like(p)
-    got = attempt(cycle_loss, forget, photograph, x, y)
-    if isinstance(got, torch.Tensor) and got.ndim: raise Wrong(f'the loss should be one number, and has shape {tuple(got.shape)}')
-    wanted = float(x.mean() + y.mean())
-    if abs(float(got) - wanted*x.numel()) < 1: raise Wrong('the loss is a sum over pixels; take the mean')
-    if abs(float(got) - float((x**2).mean() + (y**2).mean())) < 1e-4: raise Wrong('these are squared differences; the cycle loss has absolute ones')
-    if abs(2*float(got) - wanted) < 1e-4: raise Wrong('the two halves are added, not averaged')
-    same(got, wanted, 'the loss', hint='Are both ways in it: photo - painting - photo, and painting - photo - painting?')
+    got, wanted = call(forget, double), (x.mean() + y.mean()).item()
+    if looks_like(got, wanted*x.numel()): raise Wrong('the loss is a sum over pixels; take the mean')
+    if looks_like(got, (x**2).mean().item() + (y**2).mean().item()):
+        raise Wrong('these are squared differences; the cycle loss has absolute ones')
+    if looks_like(got, wanted/2): raise Wrong('the two halves are added, not averaged')
+    same(got, wanted, 'the loss',
+         hint='Are both ways in it: photo - painting - photo, and painting - photo - painting?')
     def shift(p): return p + 1
-    same(attempt(cycle_loss, shift, shift, x, y), 4., 'the loss', hint='Which generator comes first on which way?')
+    same(call(shift, shift), 4., 'the loss')
+    def square(p): return p**2
+    def ways(x, y): return ((2*x**2 - x).abs().mean() + (4*y**2 - y).abs().mean()).item() # double after square, square after double
+    got = call(square, double)
+    if looks_like(got, ways(y, x)): raise Wrong('each way begins with the wrong generator: photos go through `photo2monet` first')
+    same(got, ways(x, y), 'the loss', hint='Which generator comes first on which way? Does each pixel count by its own distance?')
+    strength = torch.full((2,), .5, requires_grad=True) # one number for each of two generators that can learn
+    got = call(lambda p: strength[0]*p, lambda p: strength[1]*p)
+    same(got, .75*wanted, 'the loss', hint='Which generator comes first on which way?')
+    if not isinstance(got, torch.Tensor) or not got.requires_grad:
+        raise Wrong('no gradient reaches the generators; is there an `item`, `detach` or `no_grad` too many?')
+    grad, = torch.autograd.grad(got, strength, allow_unused=True)
+    if grad is None or not looks_like(grad, torch.full((2,), -.5*wanted), tol=1e-3):
+        raise Wrong('one of the generators gets no gradient, or a wrong one, on one of the ways')
 
 # %% ../../nbs/exercises/08_cyclegan.ipynb #297b5867
+def _picture(p, what):
+    "Raise `Wrong` unless `p` is one ordinary picture."
+    if p is None: raise Wrong(f'{what} is None; is there a `return`?')
+    if not isinstance(p, torch.Tensor): raise Wrong(f'{what} should be a tensor, and is {type(p).__name__}')
+    same(p, torch.ones(3, 4, 4), what, tol=1e30) # its kind and shape; any finite numbers will do
+    if p.dtype != torch.float32: raise Wrong(f'{what} has become {p.dtype}')
+
 @check
 def check_pool(swap):
     images, rng = [], random.Random(0)
-    batch = (torch.rand(8, 3, 4, 4, requires_grad=True)*2)
-    first = attempt(swap, images, batch[0], 3, rng)
-    if first is None: raise Wrong('nothing came back: the picture for the discriminator is to be returned')
+    def call(fake):
+        got = attempt(swap, images, fake, 3, rng)
+        if got is None: raise Wrong('nothing came back: the picture for the discriminator is to be returned')
+        _picture(got, 'the picture that came back')
+        for p in images: _picture(p, 'a picture in your pool')
+        return got.detach()
+    batch = torch.rand(8, 3, 4, 4, requires_grad=True)*2
+    first = call(batch[0])
     if not images: raise Wrong('the pool is still empty after the first fake')
     if images[0].requires_grad: raise Wrong('your pool keeps tensors that still carry a graph; detach them')
-    if images[0].untyped_storage().nbytes() > batch[0].numel()*4: raise Wrong('what you keep is a slice, and a slice keeps its whole batch alive; clone it')
-    same(first.detach(), batch[0].detach(), 'the picture returned while the pool fills')
-    for i in range(1, 8): attempt(swap, images, batch[i], 3, rng)
+    if images[0].untyped_storage().nbytes() > batch[0].numel()*4:
+        raise Wrong('what you keep is a slice, and a slice keeps its whole batch alive; clone it')
+    same(first, batch[0], 'the picture returned while the pool fills')
+    same(images[0], batch[0], 'the picture in the pool')
+    for i in range(1, 8): call(batch[i])
     if len(images) != 3: raise Wrong(f'a pool of size 3 holds {len(images)} pictures')
-    old = swapped = 0
+    old, swapped, places = 0, 0, [0]*3
     for i in range(400):
-        before, fresh = [p.clone() for p in images], torch.full((3, 4, 4), float(i))
-        got = attempt(swap, images, fresh, 3, rng)
-        if (got == fresh).all():
-            if any((a != b).any() for a, b in zip(images, before)): raise Wrong('the fresh fake was returned, and the pool changed all the same')
+        before, fresh = [p.clone() for p in images], torch.full((3, 4, 4), float(i) + 2)
+        got = call(fresh.clone())
+        if len(images) != 3: raise Wrong(f'a pool of size 3 holds {len(images)} pictures after a while')
+        if torch.equal(got, fresh):
+            if not all(torch.equal(a, b) for a, b in zip(images, before)):
+                raise Wrong('the fresh fake was returned, and the pool changed all the same')
         else:
             old += 1
-            if not any((got == p).all() for p in before): raise Wrong('a picture came back that was neither the fresh one nor in the pool')
-            swapped += any((p == fresh).all() for p in images)
+            place = next((k for k, p in enumerate(before) if torch.equal(got, p)), None)
+            if place is None: raise Wrong('a picture came back that was neither the fresh one nor in the pool')
+            places[place] += 1
+            swapped += any(torch.equal(p, fresh) for p in images)
     if not 150 < old < 250: raise Wrong(f'old pictures came back {old} times of 400; it should be about half')
     if swapped < old: raise Wrong('an old picture was returned, and the fresh one did not take its place')
+    if min(places) < old/6: raise Wrong(f'any of the old pictures may come back; from the three places of your list {places} came')
 
 # %% ../../nbs/exercises/08_cyclegan.ipynb #3da16d8f
 @check
 def check_judge(disc_loss):
     disc = nn.Conv2d(3, 1, 4, 2, 1)
     real, made = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16, requires_grad=True)
-    fake = made*2
+    fake, weight = made*2, disc.weight.clone()
     got = attempt(disc_loss, disc, real, fake)
-    wanted = discriminator_loss(disc, real, fake).item()
-    if isinstance(got, torch.Tensor) and got.numel() == 1 and abs(got.item() - 2*wanted) < 1e-5: raise Wrong('the loss is twice too large: each side counts half')
-    swapped = .5*((disc(real)**2).mean() + ((disc(fake) - 1)**2).mean()).item()
-    if isinstance(got, torch.Tensor) and got.numel() == 1 and abs(got.item() - swapped) < 1e-6: raise Wrong('the targets are the wrong way round: 1 is real')
-    same(got, wanted, 'the loss')
-    if not got.requires_grad: raise Wrong('the discriminator gets no gradient either; is there a `detach` or `no_grad` too many?')
-    got.backward()
-    if made.grad is not None: raise Wrong('the generator gets a gradient; detach the fakes')
+    if isinstance(got, torch.Tensor) and got.shape != ():
+        raise Wrong(f'the loss should be one number, and has shape {tuple(got.shape)}')
+    if not torch.equal(disc.weight, weight):
+        raise Wrong('your loss changes the weights of the discriminator; that is for the optimiser')
+    wanted = discriminator_loss(disc, real, fake)
+    if looks_like(got, 2*wanted.item()): raise Wrong('the loss is twice too large: each side counts half')
+    if looks_like(got, ((disc(real)**2).mean() + ((disc(fake) - 1)**2).mean()).item()/2):
+        raise Wrong('the targets are the wrong way round: 1 is real')
+    on_real, on_fake = disc(real), disc(fake)
+    if looks_like(got, ((on_real - 1).abs().mean() + on_fake.abs().mean()).item()/2):
+        raise Wrong('these are absolute differences; least squares has squares')
+    if looks_like(got, (F.softplus(-on_real).mean() + F.softplus(on_fake).mean()).item()/2):
+        raise Wrong('these are cross-entropies; least squares compares the answers themselves with 1 and 0')
+    same(got, wanted.item(), 'the loss')
+    if not isinstance(got, torch.Tensor) or not got.requires_grad:
+        raise Wrong('the discriminator gets no gradient either; is there an `item`, `detach` or `no_grad` too many?')
+    grads = [torch.autograd.grad(loss, [*disc.parameters(), made], retain_graph=True, allow_unused=True)
+             for loss in (got, wanted)]
+    if grads[0][-1] is not None: raise Wrong('the generator gets a gradient; detach the fakes')
+    if not all(looks_like(a, b, tol=1e-3) for a, b in zip(*(g[:-1] for g in grads))):
+        raise Wrong('the loss is right, but the gradient of the discriminator is not; is one of its answers detached?')

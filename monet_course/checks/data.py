@@ -13,8 +13,7 @@ from numbers import Integral
 import numpy as np
 import torch
 
-from .core import Wrong, attempt, check, same
-from .losses import looks_like
+from .core import Wrong, attempt, check, looks_like, same
 from ..data import Unpaired, to_pil
 
 # %% ../../nbs/exercises/00_data.ipynb #554f25cd

@@ -13,8 +13,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from .core import Wrong, attempt, check, same
-from .losses import looks_like
+from .core import Wrong, attempt, check, looks_like, same
 from ..dcgan import dcgan_generator, modes_covered, ring_centres, ring_of_gaussians, ring_shares
 from ..losses import gan_loss
 

@@ -28,14 +28,18 @@ def _near(got, value): return abs(got - value) < 1e-6*(1 + abs(value))
 # %% ../../nbs/exercises/12_experiments.ipynb #242c37d8
 @check
 def check_alarms(alarms):
-    for n, level in [(20, .05), (1, .05), (55, .01), (3, .5)]:
-        got, where = attempt(alarms, n, level), f'for {n} comparisons at {level:.0%}'
-        if not isinstance(got, tuple) or len(got) != 2:
+    for n, level in [(40, .05), (20, .05), (1, .05), (55, .01), (3, .5)]:
+        got, where = attempt(alarms, n, level), f'for {n} comparison' + 's'*(n > 1) + f' at {level:.0%}'
+        if not isinstance(got, (tuple, list)) or len(got) != 2:
             raise Wrong('return two numbers: the alarms expected, and the chance of at least one')
         expected, chance = (_number(g, what) for g, what in zip(got, ('the expected number', 'the chance')))
+        if n > 1 and _near(chance, n*level) and _near(expected, 1 - (1 - level)**n): raise Wrong('the two are in the wrong order')
         same(expected, n*level, f'the expected number {where}')
         if n > 1 and _near(chance, n*level):
             raise Wrong(f'the chance {where} is not the expected number: alarms can come together, and that number can rise above 1')
+        if n > 1 and _near(chance, n*level*(1 - level)**(n - 1)): raise Wrong(f'this is the chance of exactly one, {where}')
+        if level != .5 and n > 1 and _near(chance, 1 - level**n):
+            raise Wrong(f'this is the chance that not all of them are alarms, {where}')
         if n > 1 and _near(chance, (1 - level)**n): raise Wrong('this is the chance that there is none at all')
         if n > 1 and _near(chance, level): raise Wrong(f'{level:.0%} is the chance in one comparison; here are {n}')
         if n > 1 and math.isclose(chance, level**n): raise Wrong('this is the chance that all of them are alarms')
@@ -71,6 +75,15 @@ def check_t(t):
                               ('this gives each group its own spread (that is Welch\'s test); here both share one',
                                dict(pooled=False))]:
             wrong = float(_t(a, b, **mistake))
+            if not _near(wrong, right) and _near(got, wrong): raise Wrong(f'{says} ({n} and {m} trials)')
+        apart, within = float(np.mean(a) - np.mean(b)), n*np.var(a) + m*np.var(b)
+        for says, spread in [('the two variances count the same in yours; the larger group should count more',
+                              (np.var(a, ddof=1) + np.var(b, ddof=1))/2*(1/n + 1/m)),
+                             ('each group has a size of its own in the brackets: 1/n + 1/m', within/(n + m - 2)/(n + m)),
+                             ('the squares are those around the mean of each group, not of all',
+                              (n + m)*np.var(np.concatenate([a, b]))/(n + m - 2)*(1/n + 1/m)),
+                             ('s is a root, too', (within/(n + m - 2))**2*(1/n + 1/m))]:
+            wrong = apart/math.sqrt(spread)
             if not _near(wrong, right) and _near(got, wrong): raise Wrong(f'{says} ({n} and {m} trials)')
         if _near(got, float(np.mean(a) - np.mean(b))):
             raise Wrong('this is the difference of the means, not yet measured in their spread')

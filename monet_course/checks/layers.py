@@ -41,7 +41,8 @@ def check_stamp(stamp):
             raise Wrong('your answer changes the map or the kernel it was given')
         if isinstance(got, torch.Tensor):
             if got.shape == (s*h, s*w) != wanted.shape:
-                raise Wrong('the large map is too small or too large: the last stamp begins at s(h - 1), and a whole kernel follows')
+                raise Wrong(f'the large map is too {"small" if k > s else "large"}: the last stamp begins at s(h - 1), and a whole '
+                            'kernel follows')
             if got.shape == wanted.shape[::-1] != wanted.shape: raise Wrong('rows and columns of the large map are swapped')
             if got.shape == wanted.shape and got.dtype == wanted.dtype and k > s:
                 over = torch.zeros_like(wanted)
@@ -101,6 +102,8 @@ def check_level(level):
             steps = (got - weight)[..., ::2, ::2]/((sums.mean(-1) - sums[..., 0])[..., None, None])
             if (steps - 1).abs().max() < 1e-2:
                 raise Wrong('each weight moves by the whole difference of its phase; four weights share it')
+            if (new - new.mean(-1, keepdim=True)).abs().sum() > (sums - sums.mean(-1, keepdim=True)).abs().sum():
+                raise Wrong('the four phase sums of a kernel differ more than before; which way should the weights move?')
             raise Wrong('the four phase sums of a kernel still differ')
         if new.std() < 1e-4 and in_ch*out_ch > 1:
             raise Wrong('all kernels have the same phase sum now; each is to keep the mean of its own four')
@@ -122,12 +125,15 @@ def check_grid(grid_share):
         x = x - x.mean((1, 2), keepdim=True)
         lying = torch.einsum('nhw,phw->np', x, patterns)**2/(h*w) # the energy of each pattern in each picture
         total = (x**2).sum((1, 2))
-        shifted = x + 3
+        bright = 3 + torch.arange(n)
+        shifted = x + bright[:, None, None]
         wanted, got = lying.sum(1)/total, attempt(grid_share, shifted.clone())
         if isinstance(got, torch.Tensor) and (got.shape, got.dtype) == (wanted.shape, wanted.dtype) and got.isfinite().all():
             def is_like(other): return torch.allclose(got, other, rtol=1e-3)
-            mean = 9.*h*w
+            mean = bright**2*h*w
             if is_like(lying.sum(1)/(total + mean)): raise Wrong('the mean of each picture is still in it, and drowns the rest')
+            if n > 1 and is_like((lying.sum(1)/(total + (bright - bright.float().mean())**2*h*w))):
+                raise Wrong('you take away the mean of the whole batch; each picture has its own')
             if is_like((lying.sum(1) + mean)/(total + mean)):
                 raise Wrong('frequency 0 is counted as grid; that is only the brightness')
             if is_like(lying[:, 0]/total):
@@ -137,4 +143,5 @@ def check_grid(grid_share):
                 raise Wrong('these are absolute values; energy is their square')
             if n > 1 and is_like(torch.full_like(wanted, (lying.sum()/total.sum()).item())):
                 raise Wrong('one share for the whole batch; each picture has its own')
-        same(got, wanted, f'the share for pictures of {h}x{w}', tol=1e-3)
+        same(got, wanted, f'the share for pictures of {h}x{w}', tol=1e-3,
+             hint='The sum runs over all frequencies, each with its real and its imaginary part')

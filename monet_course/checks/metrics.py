@@ -11,7 +11,7 @@ import math
 import numpy as np
 import torch
 
-from .core import Wrong, attempt, check, same
+from .core import Wrong, attempt, check, looks_like, same
 from ..metrics import frechet_distance, memorisation_distance, squared_mmd
 
 # %% ../../nbs/exercises/10_metrics.ipynb #2e342769
@@ -27,21 +27,19 @@ def _number(got, what):
     if not math.isfinite(got): raise Wrong(f'{what} is {got}; is there a root of a negative number?')
     return got
 
-def _near(got, value): return abs(got - value) < 1e-5*(1 + abs(value))
-
 # %% ../../nbs/exercises/10_metrics.ipynb #700842f6
 @check
 def check_by_hand(by_hand):
     for d in (3, 64, 2048):
         got = attempt(by_hand, d)
-        if not isinstance(got, tuple) or len(got) != 2: raise Wrong('return two numbers: the two distances')
+        if not isinstance(got, (tuple, list)) or len(got) != 2: raise Wrong('return two numbers: the two distances')
         line, point = (_number(g, f'the {name} distance') for g, name in zip(got, ('first', 'second')))
-        if _near(line, 9):
+        if looks_like(line, 9):
             raise Wrong('the first distance takes the variances for deviations: the points of N(0, 4) lie twice as far out, not four times')
         same(line, 1, 'the first distance', hint='In one dimension: the squared difference of the means plus that of the deviations')
-        if _near(point, 0):
+        if abs(point) < 1e-5:
             raise Wrong('the second distance is 0, but a point and a cloud are different: one of the covariances is zero, the other is not')
-        if _near(point, math.sqrt(d)):
+        if looks_like(point, math.sqrt(d)):
             raise Wrong('the second distance has a root too many: this is the distance of the formula, a square')
         same(point, d, f'the second distance for d = {d}', hint='The trace adds up all dimensions')
 
@@ -55,12 +53,12 @@ def check_frechet(frechet):
         return a @ a.T/d
     eye, here, there = np.eye(2), np.array([1., 0.]), np.array([4., 4.])
     got = call(here, eye, there, eye)
-    if _near(got, 5): raise Wrong('the distance of the means is 5, and the formula squares it')
-    if _near(got, 0): raise Wrong('two clouds at different places are 0 apart: the means are missing')
+    if looks_like(got, 5): raise Wrong('the distance of the means is 5, and the formula squares it')
+    if abs(got) < 1e-5: raise Wrong('two clouds at different places are 0 apart: the means are missing')
     mu, sigma = rng.standard_normal(5), np.diag(rng.random(5) + .5)
     got, size = call(mu, sigma, mu, sigma), float(np.trace(sigma))
-    if _near(got, 2*size): raise Wrong('a Gaussian is not 0 apart from itself: the term with the root is missing')
-    if _near(got, size): raise Wrong('a Gaussian is not 0 apart from itself: there is a 2 before the root')
+    if looks_like(got, 2*size): raise Wrong('a Gaussian is not 0 apart from itself: the term with the root is missing')
+    if looks_like(got, size): raise Wrong('a Gaussian is not 0 apart from itself: there is a 2 before the root')
     if abs(got) > 1e-5: raise Wrong(f'a Gaussian is {got:.4g} apart from itself; it should be 0')
     same(call(here, eye, there, eye), 25., 'the distance of two equal clouds at different places')
     a, b = np.diag(rng.random(5)), np.diag(rng.random(5))
@@ -95,9 +93,9 @@ def check_kernel(kernel_distance):
                               ('k is a cube', dict(power=2)),
                               ('the pairs between the sets count twice', dict(cross=1)),
                               ('the pairs between the sets are missing', dict(cross=0))]:
-            if _near(got, float(_kernel_distance(x, y, **mistake))): raise Wrong(says)
+            if looks_like(got, float(_kernel_distance(x, y, **mistake))): raise Wrong(says)
         right = squared_mmd(x, y)
-        if _near(got, 1000*right): raise Wrong('tables show it times 1,000; the formula does not')
+        if looks_like(got, 1000*right): raise Wrong('tables show it times 1,000; the formula does not')
         same(got, right, f'the distance of {n} and {m} pictures')
 
 # %% ../../nbs/exercises/10_metrics.ipynb #e6fc5d47
@@ -125,7 +123,7 @@ def check_memory(memory):
                               ('this is a likeness; the distance is 1 minus it', dict(distance=False, nearest=np.max)),
                               ('this is the smallest likeness; the nearest reference has the largest', dict(distance=False)),
                               ('this is a sum over the generated pictures; take the mean', dict(total=np.sum))]:
-            if _near(got, float(_memory(real, fake, **mistake))): raise Wrong(says)
+            if looks_like(got, float(_memory(real, fake, **mistake))): raise Wrong(says)
         same(got, memorisation_distance(real, fake), f'the distance of {m} pictures from {n} references')
     real = rng.random((50, 16))
     got = _number(attempt(memory, real, np.repeat(real[:5], 8, axis=0)*2), 'the distance')

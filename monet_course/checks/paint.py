@@ -34,7 +34,8 @@ def check_sight(sight):
     rest = got[3] - seen[3]
     if rest == -3: raise Wrong('the blocks are right, and 3 pixels are missing: do the two doublings look to the side, too?')
     if rest:
-        raise Wrong(f'the blocks are right, and the other layers see {abs(rest):g} pixels too {"far" if rest > 0 else "little"} together')
+        pixels = 'one pixel' if abs(rest) == 1 else f'{abs(rest):g} pixels'
+        raise Wrong(f'the blocks are right, and the other layers see {pixels} too {"far" if rest > 0 else "little"} together')
 
 # %% ../../nbs/exercises/11_paint.ipynb #452c25eb
 @check
@@ -56,7 +57,7 @@ def check_grow(grow):
     for shape, multiple in [((2, 3, 5, 7), 4), ((2, 3, 8, 12), 4), ((1, 3, 1, 1), 4), ((1, 2, 3, 5), 32), ((1, 1, 33, 17), 16)]:
         x = torch.rand(shape)
         same(attempt(grow, x, multiple), pad_to(x, multiple),
-             f'a picture with {shape[2]} rows and {shape[3]} columns, grown to multiples of {multiple},',
+             f'a picture of {shape[2]} x {shape[3]} pixels, grown to multiples of {multiple},',
              hint='A row of three, far beyond its edge: 1 2 3 3 2 1 1 2 3 3 ...')
 
 # %% ../../nbs/exercises/11_paint.ipynb #b488af11
@@ -127,7 +128,8 @@ def check_join(join):
         n, means = torch.tensor(sizes), torch.stack([p.mean(0) for p in parts])
         variances = torch.stack([p.var(0, correction=0) for p in parts])
         got, where = attempt(join, n, means.clone(), variances.clone()), f'for tiles of {", ".join(map(str, sizes))} pixels'
-        if not isinstance(got, tuple) or len(got) != 2: raise Wrong('return two tensors: means and variances of the channels')
+        if not isinstance(got, (tuple, list)) or len(got) != 2:
+            raise Wrong('return two tensors: means and variances of the channels')
         mean, var = got
         pixels, share = torch.cat(parts), (n/n.sum())[:, None].double()
         for g, what in ((mean, 'the mean'), (var, 'the variance')): same(g, torch.ones(4), what, tol=1e9)
@@ -148,6 +150,9 @@ def check_join(join):
             if is_(var, within + means.var(0)) or is_(var, within + means.var(0, correction=0)):
                 raise Wrong(f'the variance of the means {where}: each tile counts by its pixels, and one is not subtracted '
                             'from their number')
+        if is_(var, pixels.var(0)):
+            raise Wrong('the variance is divided by one less than the number of pixels; here it is by their number')
+        if is_(var, right*n.sum()): raise Wrong('the squares are added up; divide by the number of pixels')
         if is_(var, right.sqrt()): raise Wrong('this is the standard deviation; asked is the variance')
         if is_(var, pixels.square().mean(0)): raise Wrong('the variance is measured from 0, not from the mean')
-        same(var, right, f'the variance {where}')
+        same(var, right, f'the variance {where}', hint='How far do the pixels of a tile lie from the mean of *all*?')

@@ -10,7 +10,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from .core import Wrong, attempt, check, same
+from .core import Wrong, attempt, check, looks_like, same
 from ..patchgan import cell_box, output_size, patch_layers, patchgan, receptive_field
 
 # %% ../../nbs/exercises/07_patchgan.ipynb #b7efa546
@@ -80,14 +80,19 @@ def check_patch_loss(patch_loss):
         if isinstance(got, torch.Tensor) and got.numel() != 1:
             raise Wrong(f'the loss should be one number, and has shape {tuple(got.shape)}')
         if isinstance(got, torch.Tensor) and n > 1:
-            def is_like(other): return abs(got.item() - other.item()) < 1e-5
-            if w == n and is_like(((scores - labels)**2).mean()):
+            if w == n and looks_like(got, ((scores - labels)**2).mean().item()):
                 raise Wrong('your labels lie along the columns of each map; picture i needs label i in all of its cells')
-            if is_like(squares.sum()): raise Wrong('the loss is a sum over cells; take the mean')
-            if is_like(((scores.mean((1, 2, 3)) - labels)**2).mean()):
+            if looks_like(got, squares.sum().item()): raise Wrong('the loss is a sum over cells; take the mean')
+            if looks_like(got, ((scores.mean((1, 2, 3)) - labels)**2).mean().item()):
                 raise Wrong('you compare the mean of a map with its label; every cell is judged on its own, so square first')
-            if is_like((scores - spread).abs().mean()): raise Wrong('these are absolute differences, and should be squared ones')
-            if is_like(((scores - 1)**2).mean()): raise Wrong('every target is 1; use the labels')
+            if looks_like(got, squares.sum().item()/n): raise Wrong('the cells of a picture are added up; take their mean as well')
+            if looks_like(got, ((scores - labels.view(n, 1, 1))**2).mean().item()):
+                raise Wrong('each picture is compared with the labels of all; what shape have your differences?')
+            if looks_like(got, squares.mean().sqrt().item()): raise Wrong('there is a root too many')
+            if looks_like(got, squares.mean().item()/2): raise Wrong('there is no half in this loss')
+            if looks_like(got, (scores - spread).abs().mean().item()):
+                raise Wrong('these are absolute differences, and should be squared ones')
+            if looks_like(got, ((scores - 1)**2).mean().item()): raise Wrong('every target is 1; use the labels')
         same(got, squares.mean().item(), 'the loss')
         if not (isinstance(got, torch.Tensor) and got.requires_grad):
             raise Wrong('no gradient reaches the scores; is there an `item`, `detach` or `no_grad` too many?')
@@ -100,13 +105,15 @@ def check_best(best):
         wanted = (p*real + q*fake)/(p + q)
         got = attempt(best, p, q, real, fake)
         if isinstance(got, torch.Tensor) and (got.shape, got.dtype) == (p.shape, p.dtype):
-            def is_like(other): return torch.allclose(got, other, atol=1e-5)
-            if is_like((q*real + p*fake)/(p + q)):
+            if looks_like(got, (q*real + p*fake)/(p + q)):
                 raise Wrong('the sides are swapped: where only real patches are, the answer is their target')
-            if is_like(p*real + q*fake): raise Wrong('p and q are densities, and p + q need not be 1; something is to be divided')
-            if (real, fake) != (1., 0.) and is_like(p/(p + q)):
+            if looks_like(got, p*real + q*fake):
+                raise Wrong('p and q are densities, and p + q need not be 1; something is to be divided')
+            if (real, fake) != (1., 0.) and looks_like(got, p/(p + q)):
                 raise Wrong('that is right for targets 1 and 0; here they are others')
-            if is_like(torch.full_like(p, (real + fake)/2)):
+            if (real, fake) != (1., 0.) and looks_like(got, p*real/(p + q)):
+                raise Wrong('only the real patches pull, to their target; the fake ones pull to theirs')
+            if looks_like(got, torch.full_like(p, (real + fake)/2)):
                 raise Wrong('that is right where p = q; elsewhere the likelier side pulls harder')
         same(got, wanted, f'the best answer for targets {real:g} and {fake:g}')
 
@@ -132,6 +139,7 @@ def check_view(view):
         if got == (left, top, right, bottom):
             raise Wrong('rows and columns are swapped; the row of a cell comes first, and so does the top')
         if got == (top, bottom, left, right): raise Wrong('the order is top, left, bottom, right')
+        if got == (top, left, bottom - top, right - left): raise Wrong('bottom and right are places, not the height and the width')
         if got == unclipped: raise Wrong('your box leaves the picture; there is only padding')
         if disc is half_dead:
             raise Wrong('some weights of this network are zero, so the formula is too generous; look where the gradient is not zero')

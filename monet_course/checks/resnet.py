@@ -60,6 +60,8 @@ def check_norm(norm):
                 if is_like(centred): raise Wrong('the mean is gone and the contrast is still there; divide')
                 if is_like(centred/(var + eps)): raise Wrong('you divide by the variance; the root is missing')
                 if is_like(x/(var + eps).sqrt()): raise Wrong('the mean is still in it')
+                if is_like(centred/(x.square().mean(pixels, keepdim=True) + eps).sqrt()):
+                    raise Wrong('the variance is the mean square of what is left when the mean is gone, not that of x')
                 if is_like(centred/(var.sqrt() + eps)): raise Wrong('epsilon goes under the root, to the variance')
                 if is_like(centred/var.sqrt()): raise Wrong('epsilon is not used')
         same(got, wanted, f'what you make of {shape}')
@@ -99,18 +101,19 @@ def check_block(block):
 # %% ../../nbs/exercises/05_resnet_generator.ipynb #3e51ebe5
 @check
 def check_window(window):
-    def walk(blocks, downs, stem=True, per_block=2, late=False, jumps=True):
-        size, jump = 1 + 6*stem, 1
-        for _ in range(downs): size, jump = size + 2*(jump*2 if late else jump), jump*2 if jumps else 1
-        return size + per_block*blocks*2*jump
+    def walk(blocks, downs, stem=6, per_block=2, late=False, jumps=True, grow=2, first=1):
+        size, jump = first + stem, 1
+        for _ in range(downs): size, jump = size + grow*(jump*2 if late else jump), jump*2 if jumps else 1
+        return size + per_block*blocks*grow*jump
     for blocks, downs in ((6, 2), (9, 2), (6, 3), (2, 1), (1, 4), (0, 2)):
         got, wanted, of = attempt(window, blocks, downs), walk(blocks, downs), f'for {blocks} blocks and {downs} halvings'
         if isinstance(got, torch.Tensor) and got.numel() == 1: got = got.item()
-        for other, says in ((dict(stem=False), 'the stem, with its kernel of 7, is missing'),
+        for other, says in ((dict(stem=0), 'the stem, with its kernel of 7, is missing'),
                             (dict(per_block=1), 'a residual block has two convolutions, not one'),
                             (dict(late=True), 'a halving counts its own stride already; only the strides before it count'),
                             (dict(jumps=False), 'a pixel of the small map is worth several of the photo; where are the strides?'),
-                            (dict(per_block=0), 'the blocks are missing')):
+                            (dict(stem=7, grow=3), 'a kernel of k adds k - 1 steps, not k'),
+                            (dict(first=0), 'start with one pixel, not with none'), (dict(per_block=0), 'the blocks are missing')):
             if isinstance(got, int) and blocks and got == walk(blocks, downs, **other):
                 raise Wrong(f'{got} {of} is not right: {says}')
         if isinstance(got, int) and got == 117 and (blocks, downs) == (6, 2):
@@ -129,12 +132,16 @@ def check_operations(operations):
         up = isinstance(layer, nn.ConvTranspose2d)
         out = layer(torch.zeros(1, layer.in_channels, h, w)).shape[2:].numel()
         weights, pixels = layer.weight.numel(), h*w if up else out
+        sides = [(n + 2*p - k)/s + 1 for n, k, s, p in zip((h, w), layer.kernel_size, layer.stride, layer.padding)]
         got = attempt(operations, layer, h, w)
         if isinstance(got, torch.Tensor) and got.numel() == 1: got = got.item()
         for other, says in ((weights*pixels, 'half of it is missing; a multiplication and an addition are two'),
                             (2*weights*(out if up else h*w), 'a transposed convolution works on the pixels that come in' if up else
                              'with a stride fewer pixels come out than go in, and those that come out count'),
+                            (2*weights*(pixels if up else sides[0]*sides[1]), 'no layer puts out half a pixel; round its sides down'),
                             (2*weights, 'each weight is used many times, once for a pixel'),
+                            (2*(weights + layer.out_channels)*pixels, 'biases are not counted'),
+                            (2*layer.kernel_size[0]**2*pixels, 'a kernel has weights for each channel in and each channel out'),
                             ((2*weights + layer.out_channels)*pixels, 'biases are not counted'),
                             (2*weights*pixels + layer.out_channels*pixels, 'biases are not counted'),
                             (2*weights*pixels + layer.out_channels*out, 'biases are not counted')):

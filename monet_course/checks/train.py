@@ -20,13 +20,14 @@ from ..train import flat_then_linear
 def check_epoch(epoch):
     for photos, monets, batch in [(7038, 300, 4), (1200, 300, 16), (100, 30, 16), (50, 500, 8)]:
         got, where = attempt(epoch, photos, monets, batch), f'for {photos} photos, {monets} Monets and batches of {batch}'
-        if not isinstance(got, tuple) or len(got) != 2:
+        if not isinstance(got, (tuple, list)) or len(got) != 2:
             raise Wrong('return two numbers: steps in an epoch, and how often each Monet is shown')
         steps, larger = max(photos, monets)//batch, max(photos, monets)
         for g, what in zip(got, ('the number of steps', 'how often each Monet is shown')):
             same(g, 1., what, tol=1e9) # a number at all?
         if got[0] == min(photos, monets)//batch: raise Wrong(f'{got[0]} steps are not right {where}: the larger set decides')
         if got[0] == steps + 1: raise Wrong(f'{got[0]} is one step too many {where}: a batch that is not full is left out')
+        if got[0] == larger/batch != steps: raise Wrong(f'{float(got[0]):.2f} steps {where}: only whole ones are made')
         same(got[0], steps, f'the number of steps {where}')
         if got[1] == steps/monets: raise Wrong(f'a step shows {batch} Monets, not one')
         if got[1] == larger/monets and larger % batch:
@@ -125,8 +126,8 @@ def check_scaled_step(scaled_step):
         try: attempt(scaled_step, scaler, *opts, lambda: steep_painter*painter.sum(), lambda: steep_judge*judge.sum())
         except Wrong as e:
             if 'No inf checks' in str(e) or '_scale is None' in str(e):
-                raise Wrong('the scaler was to step or update where it had seen no gradients; each optimiser is stepped by the '
-                                                      'scaler, after the `backward` of its own scaled loss, and `update` comes last') from None
+                raise Wrong('the scaler was to step or update where it had seen no gradients; each optimiser is stepped by the scaler, '
+                            'after the `backward` of its own scaled loss, and `update` comes last') from None
             raise
         return -painter[0].item(), -judge[0].item(), scaler.get_scale()
     moved_painter, moved_judge, scale = step(8., 3., 5.)
@@ -174,7 +175,8 @@ def check_snapshot(snapshot):
     train(3)
     random, weights = torch.get_rng_state(), deepcopy(net.state_dict())
     got = attempt(snapshot, net, opt)
-    if not torch.equal(random, torch.get_rng_state()): raise Wrong('taking the snapshot changes the random numbers of the training')
+    if not torch.equal(random, torch.get_rng_state()):
+        raise Wrong('taking the snapshot changes the random numbers of the training')
     if not _equal(dict(weights), dict(net.state_dict())): raise Wrong('taking the snapshot changes the network')
     if not isinstance(got, dict): raise Wrong(f'a snapshot should be a dictionary, and is {type(got).__name__}')
     for name in ('net', 'opt', 'random'):

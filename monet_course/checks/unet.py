@@ -18,7 +18,7 @@ from ..unet import level_widths, unet_generator
 def check_sizes(sizes):
     got = attempt(sizes)
     if got is None: raise Wrong('nothing came back; is there a `return`?')
-    if not isinstance(got, tuple) or len(got) != 2 or not isinstance(got[0], (list, tuple)):
+    if not isinstance(got, (list, tuple)) or len(got) != 2 or not isinstance(got[0], (list, tuple)):
         raise Wrong('return a list of sides and a number of levels')
     sides, levels = got
     for side in sides:
@@ -27,8 +27,10 @@ def check_sizes(sizes):
         if not 100 <= side <= 200: raise Wrong(f'{side} is not between 100 and 200')
         if side % 32:
             halvings = (side & -side).bit_length() - 1
-            raise Wrong(f'{side} can be halved only {halvings} times, and then comes an odd number')
+            times = ('odd', 'once', 'twice')[halvings] if halvings < 3 else f'{halvings} times'
+            raise Wrong(f'{side} is odd' if times == 'odd' else f'{side} can be halved only {times}, and then comes an odd number')
     missing = 3 - len(set(sides))
+    if missing == 3: raise Wrong('you name no side')
     if missing: raise Wrong(f'the sides that you name fit, but {missing} more would do')
     if len(sides) != 3: raise Wrong('one of the sides is named twice')
     if levels is None: raise Wrong('the number of levels is None')
@@ -64,10 +66,14 @@ def _climb(features, ups, skips=None, join=lambda e, h: torch.cat([e, h], 1)):
     for up, e in zip(ups, skips): h = join(e, up(h))
     return ups[-1](h)
 
-def _guarded(conv, name):
-    "A level of the decoder that says in words what is wrong with its input."
+def _guarded(conv, name, place, called):
+    "A level of the decoder that says in words what is wrong with its input, or with its turn."
     def up(h):
         c, wanted = h.shape[1], conv.in_channels
+        if place in called: raise Wrong(f'{name} is called twice')
+        if place != len(called): raise Wrong(f'{name} is called out of turn; the innermost is the first in `ups`')
+        called.append(place)
+        if len(h) != 2: raise Wrong(f'the batch has {len(h)} pictures now; lay the features beside each other along the channels')
         if name == 'the innermost level' and c > wanted: raise Wrong('something is laid beside the bottleneck; it goes up alone')
         if 2*c == wanted:
             raise Wrong(f'{name} reads {wanted} channels and gets {c}: lay the features beside each other, do not add them')
@@ -86,7 +92,8 @@ def check_decode(decode):
         with torch.no_grad():
             wanted = _climb(features, ups)
             given = list(features)
-            got = attempt(decode, given, [_guarded(up, name) for up, name in zip(ups, names)])
+            called = [] # the places of the levels that had their turn
+            got = attempt(decode, given, [_guarded(up, name, i, called) for i, (up, name) in enumerate(zip(ups, names))])
             if len(given) != n: raise Wrong('features are gone from the list that you were given; leave it as it is')
             if any(not torch.equal(a, b) for a, b in zip(features, kept)):
                 raise Wrong('the features have changed; something was written into them')
@@ -152,6 +159,8 @@ def check_saved(saved):
                             (sum(w*o for w, o in pairs[:-1]), 'each kernel has 16 weights'),
                             (2*wanted, 'that is all those levels have; half of it would stay'),
                             (2*wanted + 16*widths[-1]*outs[-2], 'that is what all levels have; most of them would keep half'),
+                            (16*sum(w*o for w, o in zip(widths, widths[1:])),
+                             'on the way up, level i makes what the level *above* it has, and the last one makes `out_ch`'),
                             (16*sum(w*w for w in widths[:-1]), 'level i reads its own width and makes that of the level above')):
             if isinstance(got, (int, float)) and got == other != wanted: raise Wrong(f'{got:,} {of} is not right: {says}')
         same(got, wanted, f'the number {of}', hint='For each level: how many channels fewer does it read?')

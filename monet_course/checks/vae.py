@@ -10,8 +10,7 @@ import math
 
 import torch
 
-from .core import Wrong, attempt, check, same
-from .losses import looks_like
+from .core import Wrong, attempt, check, looks_like, same
 from ..vae import interpolate, kl_divergence
 
 # %% ../../nbs/exercises/01_autoencoders.ipynb #65fdc795
