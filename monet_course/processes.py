@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Team', 'average_gradients', 'member', 'launch', 'gather']
 
-# %% ../nbs/16_processes.ipynb #30f0b3b5
+# %% ../nbs/16_processes.ipynb #eb6d6381
 import multiprocessing
 import os
 import socket
@@ -22,7 +22,7 @@ from fastai.callback.progress import ProgressCallback
 from fastai.torch_core import num_distrib, rank_distrib
 from fastcore.basics import patch
 
-# %% ../nbs/16_processes.ipynb #205936e6
+# %% ../nbs/16_processes.ipynb #5a54a48a
 class Team(Alone):
     "The processes that `torchrun` or `accelerate launch` started: they train one set of networks together."
     ask_every = 10 # steps from one common decision (save? stop?) to the next
@@ -64,7 +64,7 @@ class Team(Alone):
         dist.all_reduce(x, dist.ReduceOp.MAX)
         return [int(n) for n in x.tolist()]
 
-# %% ../nbs/16_processes.ipynb #58c6d96e
+# %% ../nbs/16_processes.ipynb #6a115dfe
 def average_gradients(
     parameters: list, # those without a gradient are left out; every process must have the same
     mean, # a function that makes a tensor the mean over the processes
@@ -75,7 +75,7 @@ def average_gradients(
     joint = mean(torch.cat([g.flatten() for g in grads]))
     for g, part in zip(grads, joint.split([g.numel() for g in grads])): g.copy_(part.view(g.shape))
 
-# %% ../nbs/16_processes.ipynb #daed5d7a
+# %% ../nbs/16_processes.ipynb #a17c0a3b
 @patch
 def average(self:Team, optimizers):
     "Make the gradients of these optimisers those of all batches together."
@@ -91,7 +91,7 @@ def start(self:Team, learn, seed):
     learn.remove_cb(ProgressCallback)
     learn.logger = lambda *_: None
 
-# %% ../nbs/16_processes.ipynb #65c40dfc
+# %% ../nbs/16_processes.ipynb #125bfe73
 def member(rank, world, port, settings, answer):
     "What each process of `launch` does: take its place, train, and tell the way."
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
@@ -120,16 +120,18 @@ def launch(
     return gather(team, [receive for receive, _ in pipes])
 
 def gather(team, pipes):
-    "Wait for the answers of all processes; the first bad one ends the rest."
-    waiting, found = dict(zip(pipes, range(len(pipes)))), None
+    "Wait for the answers of all processes. If one fails, the others only miss it: the cause is raised, and the rest is ended."
+    waiting, found, troubles = dict(zip(pipes, range(len(pipes)))), None, []
     try:
-        while waiting:
-            for pipe in wait(list(waiting)):
+        while waiting and (ready := wait(list(waiting), timeout=3 if troubles else None)):
+            for pipe in ready:
                 rank = waiting.pop(pipe)
                 try: path, error = pipe.recv()
-                except EOFError: raise RuntimeError(f'process {rank} ended without a word (killed, or out of memory)') from None
-                if error: raise error
-                found = path
+                except EOFError: troubles.append((0, rank, RuntimeError(f'process {rank} ended without a word (killed, or out of memory)')))
+                else:
+                    found = path or found
+                    if error: troubles.append((1 + (type(error) is RuntimeError), rank, error))
+        if troubles: raise min(troubles, key=lambda t: t[:2])[2]
         return Run(found)
     finally:
         for p in team:
