@@ -8,7 +8,7 @@ __all__ = ['TINY', 'UNUSUAL', 'BROKEN', 'NAMES', 'starter', 'Tally', 'being_writ
            'cut', 'damaged', 'bomb', 'thin', 'deep', 'with_note', 'chatty', 'odd_entries', 'hostile_pictures', 'tree',
            'paint_hostile', 'load_hostile']
 
-# %% ../nbs/15_faults.ipynb #572eae67
+# %% ../nbs/15_faults.ipynb #0e6ca005
 import io
 import json
 import multiprocessing
@@ -32,7 +32,7 @@ from .data import MAX_PIXELS, find_pictures, toy_pairs, unpaired_dls
 from .paint import Painter
 from .train import Run, fit, read_checkpoint
 
-# %% ../nbs/15_faults.ipynb #edacd548
+# %% ../nbs/15_faults.ipynb #38f844a2
 def starter():
     "A way to start processes quickly: where the system allows it, with the imports done once."
     how = multiprocessing.get_context('forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn')
@@ -57,18 +57,16 @@ def kill_once(
     rng: np.random.Generator, # when exactly
 ) -> bool | None: # whether it was writing a file; None if it came to its end before
     "Kill a process at a random moment, or as soon as it writes a file."
-    end, in_writing = time.monotonic() + rng.uniform(0, patience), rng.random() < .5
-    known = set(being_written(folder))
-    while process.is_alive() and time.monotonic() < end + in_writing*patience:
-        if in_writing and set(being_written(folder)) - known: break
-        time.sleep(.0005)
-    if in_writing: time.sleep(rng.uniform(0, .0005))
+    moment, in_writing, known = rng.uniform(0, patience), rng.random() < .5, set(being_written(folder))
+    process.join(moment)
+    end = time.monotonic() + patience*in_writing
+    while process.is_alive() and time.monotonic() < end and not set(being_written(folder)) - known: time.sleep(.0002) # the next file it writes
     process.kill()
     process.join()
     if process.exitcode not in (0, -signal.SIGKILL): raise AssertionError(f'it failed by itself, with exit code {process.exitcode}')
     return bool(set(being_written(folder)) - known) if process.exitcode else None
 
-# %% ../nbs/15_faults.ipynb #254839d5
+# %% ../nbs/15_faults.ipynb #2b7a05c9
 def survive(
     job, # a function (folder) that begins or goes on, and returns when all is done; importable
     check, # a function (folder, done): raises if something is lost
@@ -97,7 +95,7 @@ def survive(
     tally.seconds = time.monotonic() - start
     return tally
 
-# %% ../nbs/15_faults.ipynb #f487fead
+# %% ../nbs/15_faults.ipynb #c6348606
 TINY = dict(scenes=16, crop=32, batch=2, generator=dict(arch='resnet', width=4, blocks=1, up='resize', norm='batch', skip=True),
             discriminator=dict(n_layers=1, width=4), amp='fp32', device='cpu', pool=6, log_every=3, save_minutes=0.)
 
@@ -131,7 +129,7 @@ def check_training(folder, done, reference):
     np.testing.assert_equal(*logs)
     if being_written(run.path): raise AssertionError(f'{being_written(run.path)[0]}: left half-written')
 
-# %% ../nbs/15_faults.ipynb #d73b6925
+# %% ../nbs/15_faults.ipynb #4faf9100
 def paint_on(
     folder, # for the paintings
     weights, # file of the painter
@@ -147,7 +145,7 @@ def check_painting(folder, done, painter, photos):
         if list(Image.open(path).getdata()) != list(painter.paint(Path(photos)/path.name).getdata()): raise AssertionError(f'{path}: not what it should be')
     if done and {p.name for p in Path(folder).iterdir()} != {p.name for p in Path(photos).iterdir()}: raise AssertionError(f'{folder}: something is missing, or too much')
 
-# %% ../nbs/15_faults.ipynb #3fb811fc
+# %% ../nbs/15_faults.ipynb #eddc580a
 @contextmanager
 def full_disk(
     place, # an empty folder
@@ -185,7 +183,7 @@ def train_in_little_room(
             check_training(out, True, reference)
     return told
 
-# %% ../nbs/15_faults.ipynb #1400ed6e
+# %% ../nbs/15_faults.ipynb #261c46d6
 def scene(rng): # a small real picture
     return Image.fromarray(toy_pairs(8, 32, seed=5)[0][rng.integers(8)])
 
@@ -241,7 +239,7 @@ BROKEN = dict( # kind -> (ending, bytes): may be refused, must never harm
 
 NAMES = ('{}', 'with space {}', 'new\nline {}', 'Моне {}', 'მონე {}', '睡蓮 {}', '-dash {}', "quote' {}", 'dots..{}', '%41 {}', 'CAPITAL {}', '{} ' + 'long'*40)
 
-# %% ../nbs/15_faults.ipynb #aaa382d9
+# %% ../nbs/15_faults.ipynb #c3118a70
 def odd_entries(
     folder: Path, # gets them
     outside: Path, # a picture elsewhere, which a link points to
@@ -272,7 +270,7 @@ def hostile_pictures(
         made[path] = kind
     return made
 
-# %% ../nbs/15_faults.ipynb #caa7ec61
+# %% ../nbs/15_faults.ipynb #162e2b81
 def tree(folder, without): # path -> bytes of all regular files below a folder
     return {p: p.read_bytes() for p in Path(folder).rglob('*') if not p.is_relative_to(without) and p.is_file() and not p.is_symlink()}
 
