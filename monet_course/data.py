@@ -599,10 +599,11 @@ def sweep(
     folder, # with everything below it
 ):
     "Remove what processes that are gone had begun to write, and did not finish."
+    if os.name != 'posix': return # elsewhere the question whether a process is there could end it
     for path in Path(folder).rglob('.writing-*.partial'):
         try: os.kill(int(path.name.split('-')[1]), 0) # asks only whether it is there
         except ProcessLookupError: path.unlink(missing_ok=True)
-        except OSError: pass # it is there, and somebody else's
+        except (OSError, OverflowError, ValueError): pass # it is there, and somebody else's; or not a name of ours
 
 def write_picture(
     picture: Image.Image, # of a mode that the format knows

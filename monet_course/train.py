@@ -25,6 +25,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from contextlib import contextmanager
 from copy import deepcopy
@@ -404,7 +405,10 @@ def read_checkpoint(
     device='cpu', # where its tensors go
 ) -> dict: # as `training_state` makes it; raises `ValueError` that names the file
     "A whole checkpoint of this version; anything else is refused, and nothing in it can run."
-    try: state = torch.load(path, map_location=device, weights_only=True)
+    try:
+        with zipfile.ZipFile(path) as parts: # PyTorch writes a checksum for each part, and does not look at it when it reads
+            if (part := parts.testzip()): raise ValueError(f'{part} is not what was written')
+        state = torch.load(path, map_location=device, weights_only=True)
     except OSError: raise
     except pickle.UnpicklingError: raise ValueError(f'{path}: holds more than numbers, or is damaged; it is not opened, since it could run a program') from None
     except Exception as e: raise ValueError(f'{path}: damaged, or not a checkpoint ({type(e).__name__}); take another copy, or start the training anew') from None
