@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['Team', 'average_gradients', 'member', 'launch', 'gather']
 
-# %% ../nbs/16_processes.ipynb #eb6d6381
-import multiprocessing
+# %% ../nbs/16_processes.ipynb #89d284aa
 import os
 import socket
 import sys
@@ -17,12 +16,13 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from .faults import starter
 from .train import Alone, Run, fit
 from fastai.callback.progress import ProgressCallback
 from fastai.torch_core import num_distrib, rank_distrib
 from fastcore.basics import patch
 
-# %% ../nbs/16_processes.ipynb #5a54a48a
+# %% ../nbs/16_processes.ipynb #fd039625
 class Team(Alone):
     "The processes that `torchrun` or `accelerate launch` started: they train one set of networks together."
     ask_every = 10 # steps from one common decision (save? stop?) to the next
@@ -64,7 +64,7 @@ class Team(Alone):
         dist.all_reduce(x, dist.ReduceOp.MAX)
         return [int(n) for n in x.tolist()]
 
-# %% ../nbs/16_processes.ipynb #6a115dfe
+# %% ../nbs/16_processes.ipynb #bf1f0223
 def average_gradients(
     parameters: list, # those without a gradient are left out; every process must have the same
     mean, # a function that makes a tensor the mean over the processes
@@ -75,7 +75,7 @@ def average_gradients(
     joint = mean(torch.cat([g.flatten() for g in grads]))
     for g, part in zip(grads, joint.split([g.numel() for g in grads])): g.copy_(part.view(g.shape))
 
-# %% ../nbs/16_processes.ipynb #a17c0a3b
+# %% ../nbs/16_processes.ipynb #c0cdbd4d
 @patch
 def average(self:Team, optimizers):
     "Make the gradients of these optimisers those of all batches together."
@@ -91,7 +91,7 @@ def start(self:Team, learn, seed):
     learn.remove_cb(ProgressCallback)
     learn.logger = lambda *_: None
 
-# %% ../nbs/16_processes.ipynb #125bfe73
+# %% ../nbs/16_processes.ipynb #d083add9
 def member(rank, world, port, settings, answer):
     "What each process of `launch` does: take its place, train, and tell the way."
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
@@ -111,8 +111,7 @@ def launch(
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1] # a free one
-    how = multiprocessing.get_context('forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn')
-    if how.get_start_method() == 'forkserver': how.set_forkserver_preload(['monet_course.processes']) # imported once for all
+    how = starter() # lesson 15: the imports are done once for all
     pipes = [how.Pipe(duplex=False) for _ in range(n)]
     team = [how.Process(target=member, args=(rank, n, port, settings, send)) for rank, (_, send) in enumerate(pipes)]
     for p in team: p.start()

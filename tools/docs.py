@@ -149,7 +149,7 @@ def main():
     shutil.rmtree(PROC, ignore_errors=True); shutil.rmtree(OUT, ignore_errors=True)
     (PROC/'api').mkdir(parents=True)
     for path in sorted(NBS.rglob('*.ipynb')): prepare(path, names, cfg)
-    for folder in ('images',): shutil.copytree(NBS/folder, PROC/folder)
+    shutil.copytree(NBS/'images', PROC/'images')
     shutil.copy(NBS/'styles.css', PROC)
     (PROC/'changelog.md').write_text((ROOT/'CHANGELOG.md').read_text())
     for stem in sorted(set(names.values())): api_page(stem, names)

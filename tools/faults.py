@@ -53,8 +53,8 @@ if __name__ == '__main__':
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
         torch.set_num_threads(1)
-        reference = undisturbed(tmp/'reference', 10)
-        tally = survive(partial(train_on, epochs=10), partial(check_training, reference=reference), tmp/'training', args.kills, 3., args.seed)
+        reference = undisturbed(tmp/'reference', 4)
+        tally = survive(partial(train_on, epochs=4), partial(check_training, reference=reference), tmp/'training', args.kills, 2., args.seed)
         print(f'trainings killed   {tally}', flush=True)
         painter = painter_in(tmp)
         job = partial(paint_on, weights=tmp/'painter.safetensors', photos=tmp/'photos')
@@ -63,7 +63,7 @@ if __name__ == '__main__':
         rooms = np.random.default_rng(args.seed).integers(0, 700_000, args.disks).tolist()
         (tmp/'disk').mkdir()
         try:
-            with redirect_stdout(io.StringIO()): told = train_in_little_room(tmp/'disk', rooms, reference, epochs=10)
+            with redirect_stdout(io.StringIO()): told = train_in_little_room(tmp/'disk', rooms, reference, epochs=4)
             print(f'full disks         {dict(told)}', flush=True)
         except PermissionError as e: print(f'full disks         not tried: {e}')
         folders = range(0, args.files, 100)
