@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from monet_course import cyclegan, train
@@ -27,7 +28,7 @@ from monet_course.patchgan import patchgan
 from monet_course.train import CycleLearner, GanOptimizer
 
 sys.path.insert(0, str(Path(__file__).parent))
-from textbook import Textbook
+from textbook import Textbook, plain
 
 ROOT = Path(__file__).resolve().parent.parent
 RESNET6 = dict(arch='resnet', width=64, blocks=6)
@@ -60,11 +61,18 @@ def networks(generator, discriminator, seed=0):
     return CycleGAN(partial(build_generator, **generator), partial(patchgan, **discriminator))
 
 
-def our_step(generator, discriminator, px, batch, fused=True, layout=None, **kwargs):
+def textbook_networks(generator, discriminator):
+    "The same networks with the same weights, out of PyTorch's own layers; a U-Net's activations are not in place, they would spoil what its bridges carry."
+    nets = networks(generator, discriminator)
+    for net in nets.discriminators if generator['arch'] == 'unet' else [nets]: plain(net)
+    return nets
+
+
+def our_step(generator, discriminator, px, batch, fused=True, layout=None, change=lambda nets: nets, **kwargs):
     "The course's step on a fixed batch: a function that does one and gives its losses."
     photos, paintings = toy_pairs(8, px)
     dls = unpaired_dls(photos, paintings, crop=px, bs=batch, device='cpu')
-    learn = CycleLearner(dls, networks(generator, discriminator), LossWeights(1., 10., 5.), path=tempfile.gettempdir(), **kwargs)
+    learn = CycleLearner(dls, change(networks(generator, discriminator)), LossWeights(1., 10., 5.), path=tempfile.gettempdir(), **kwargs)
     learn.create_opt()
     if not fused: learn.opt = GanOptimizer(*([torch.optim.Adam(o.param_groups[0]['params'], lr=2e-4, betas=(.5, .999)) for o in side]
                                              for side in (learn.opt.generators, learn.opt.discriminators)))
@@ -109,7 +117,7 @@ def bench_step(pairs):
         generator, discriminator, px, batch = size
         fp32, (photo, monet) = our_step(*size, pool=0)
         bf16, _ = our_step(*size, pool=0, amp='bf16')
-        book = Textbook(networks(generator, discriminator), pool=1)
+        book = Textbook(textbook_networks(generator, discriminator), pool=1)
         theirs, ours = book.step(photo, monet), fp32()
         apart = max(abs(theirs[k] - ours[k])/max(1, abs(theirs[k])) for k in theirs)
         flops, peaks = step_flops(*size), {k: peak_gflops(d) for k, d in (('fp32', torch.float32), ('bf16', torch.bfloat16))}
@@ -139,30 +147,83 @@ def under(step, *changes):
     return job
 
 
+def norms_by_torch(nets):
+    "PyTorch's own instance norms, which give their result back in the old order in memory."
+    for m in nets.modules():
+        if isinstance(m, torch.nn.InstanceNorm2d): m.__class__ = torch.nn.InstanceNorm2d
+    return nets
+
+
+def in_place(nets):
+    "Activations that write over their input."
+    for m in nets.modules():
+        if isinstance(m, (torch.nn.ReLU, torch.nn.LeakyReLU)): m.inplace = True
+    return nets
+
+
+def group_norms(nets):
+    "Group norm with one channel a group, the same function as instance norm."
+    for net in [m for m in nets.modules() if not isinstance(m, torch.nn.InstanceNorm2d)]:
+        for name, m in net.named_children():
+            if isinstance(m, torch.nn.InstanceNorm2d): setattr(net, name, torch.nn.GroupNorm(m.num_features, m.num_features, affine=False))
+    return nets
+
+
+def narrow_borders(nets):
+    "Mirrored borders in the precision of the picture; autocast makes them in fp32."
+    for m in nets.modules():
+        if isinstance(m, torch.nn.Conv2d) and m.padding_mode != 'zeros': m._conv_forward = partial(conv_with_border, m)
+    return nets
+
+
+def conv_with_border(conv, x, weight, bias):
+    with torch.autocast('cpu', enabled=False): x = F.pad(x, conv._reversed_padding_repeated_twice, mode=conv.padding_mode)
+    return F.conv2d(x, weight, bias, conv.stride)
+
+
 def apart(net, source, target): return net(source), None if target is None else net(target)
 def judged_apart(disc, real, fake, gan_loss): return gan_loss.disc(disc(real), disc(fake.detach()))
 
 
+def compared(name, amp, what, without, with_it, pairs, kept):
+    "A row of `bench_changes`: the time without a change over the time with it."
+    t = in_turn(dict(without=without, with_it=with_it), pairs)
+    return dict(name=f'{name}, {amp}: {what}', size=name, amp=amp, change=what, kept=kept, ratio=ratio(t['without'], t['with_it']))
+
+
 def bench_changes(pairs):
     "What each part of the step buys: the time without it over the time with it."
-    rows = []
-    for name in list(SIZES)[:2]:
-        size = SIZES[name]
-        for amp in ('fp32', 'bf16'):
-            step, _ = our_step(*size, pool=0, amp=amp)
-            other = torch.contiguous_format if amp == 'bf16' else torch.channels_last
-            jobs = {'both inputs of a generator in one batch': under(step, (CycleGAN, '_translate', staticmethod(apart))),
-                    'real and fake in one batch for a discriminator': under(step, (cyclegan, 'discriminator_loss', judged_apart)),
-                    'frozen discriminators in the generators\' turn': under(step, (train, 'frozen', nullcontext)),
-                    'one pass over the memory for Adam (fused)': our_step(*size, pool=0, amp=amp, fused=False)[0],
-                    'identity in every fourth step only': our_step(*size, pool=0, amp=amp, identity_every=1)[0],
-                    f"{'channels last' if amp == 'bf16' else 'channels first'} in memory": our_step(*size, pool=0, amp=amp, layout=other)[0]}
-            fourth, _ = our_step(*size, pool=0, amp=amp, identity_every=4)
-            for what, without in jobs.items():
-                jobs_now = dict(without=without, with_it=step)
-                if 'fourth' in what: jobs_now = dict(without=lambda: [without() for _ in range(4)], with_it=lambda: [fourth() for _ in range(4)])
-                t = in_turn(jobs_now, pairs)
-                rows.append(dict(name=f'{name}, {amp}: {what}', ratio=ratio(t['without'], t['with_it'])))
+    large, small = list(SIZES)[:2]
+    return [row for name, amp in ((large, 'bf16'), (small, 'bf16'), (small, 'fp32')) for row in changes_of(name, amp, pairs)]
+
+
+def changes_of(name, amp, pairs):
+    "What was kept and what was tried in vain, for one size and precision."
+    def ours(**kwargs): return our_step(*SIZES[name], pool=0, amp=amp, **kwargs)[0]
+    step, fourth, often = ours(), ours(identity_every=4), ours(identity_every=1)
+    kept = {'both inputs of a generator in one batch': under(step, (CycleGAN, '_translate', staticmethod(apart))),
+            'real and fake in one batch for a discriminator': under(step, (cyclegan, 'discriminator_loss', judged_apart)),
+            'frozen discriminators in the generators\' turn': under(step, (train, 'frozen', nullcontext)),
+            'one pass over the memory for Adam (fused)': ours(fused=False),
+            'channels last in memory': ours(layout=torch.contiguous_format),
+            'an instance norm that keeps this order': ours(change=norms_by_torch),
+            'activations not in place': ours(change=in_place)}
+    tried = {'group norm in the place of instance norm': ours(change=group_norms)}
+    if amp == 'bf16': tried['borders mirrored in bf16'] = ours(change=narrow_borders)
+    rows = [compared(name, amp, what, without, step, pairs, kept=True) for what, without in kept.items()]
+    rows.append(compared(name, amp, 'identity in every fourth step only (an option)', lambda: [often() for _ in range(4)], lambda: [fourth() for _ in range(4)], pairs, kept=True))
+    return rows + [compared(name, amp, what, step, job, pairs, kept=False) for what, job in tried.items()]
+
+
+def bench_compile(pairs):
+    "What `torch.compile` buys, and how long the first step takes then."
+    name, rows = list(SIZES)[1], []
+    for amp in ('fp32', 'bf16'):
+        step, compiled = our_step(*SIZES[name], pool=0, amp=amp)[0], our_step(*SIZES[name], pool=0, amp=amp, compile={})[0]
+        start = time.perf_counter()
+        compiled()
+        first = time.perf_counter() - start
+        rows.append({**compared(name, amp, 'torch.compile', step, compiled, pairs, kept=False), 'first_step_seconds': round(first)})
     return rows
 
 
@@ -200,7 +261,7 @@ def bench_memory(pairs):
     head = f'import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import bench, torch; from textbook import Textbook; '
     base, rows = peak_memory(head), []
     for name, size in SIZES.items():
-        run = {'textbook': f'b = Textbook(bench.networks(*{size[:2]!r})); x, y = bench.our_step(*{size!r})[1]; [b.step(x, y) for _ in range(3)]',
+        run = {'textbook': f'b = Textbook(bench.textbook_networks(*{size[:2]!r})); x, y = bench.our_step(*{size!r})[1]; [b.step(x, y) for _ in range(3)]',
                **{amp: f's = bench.our_step(*{size!r}, amp={amp!r})[0]; [s() for _ in range(3)]' for amp in ('fp32', 'bf16')}}
         rows.append(dict(name=name, megabytes={k: round(peak_memory(head + code) - base) for k, code in run.items()}))
     return rows
@@ -299,7 +360,9 @@ def bench_tests(pairs):
     return [dict(name='all lessons as tests: minutes', value=round((time.perf_counter() - start)/60, 1), says=done.stdout.strip().splitlines()[-1])]
 
 
-PARTS = dict(step=bench_step, changes=bench_changes, profile=bench_profile, memory=bench_memory, loading=bench_loading, painting=bench_painting, scores=bench_scores, **{'import': bench_import, 'tests': bench_tests})
+PARTS = dict(step=bench_step, changes=bench_changes, profile=bench_profile, memory=bench_memory, loading=bench_loading, painting=bench_painting,
+             scores=bench_scores, compile=bench_compile, **{'import': bench_import, 'tests': bench_tests})
+LONG = ['compile'] # many minutes; only where it is named
 
 
 def show(part, rows):
@@ -310,7 +373,7 @@ def show(part, rows):
 
 if __name__ == '__main__':
     parser = ArgumentParser('make bench', description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument('--only', nargs='+', choices=PARTS, default=list(PARTS), help='parts')
+    parser.add_argument('--only', nargs='+', choices=PARTS, default=[p for p in PARTS if p not in LONG], help=f'parts (default: all but {", ".join(LONG)})')
     parser.add_argument('--pairs', type=int, default=7, help='pairs of timings')
     parser.add_argument('--out', default=str(ROOT/'benchmarks/results.json'), help='the JSON file')
     args = parser.parse_args()

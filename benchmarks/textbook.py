@@ -1,11 +1,20 @@
 """CycleGAN's step as a textbook writes it: every picture through its network by itself, default Adam, both discriminators after the generators.
 
-The recipe of the original implementation (losses, weights, order, pool), written anew for comparison. Nothing is shared, batched, fused or cast.
+The recipe of the original implementation (losses, weights, order, pool, layers), written anew for comparison. Nothing is shared, batched, fused or cast.
 """
 import random
 
 import torch
+import torch.nn as nn
 import torch.nn.functional as F
+
+
+def plain(net):
+    "The same network out of PyTorch's own layers: its instance norm, activations in place. Changed in place."
+    for m in net.modules():
+        if isinstance(m, nn.InstanceNorm2d): m.__class__ = nn.InstanceNorm2d
+        if isinstance(m, (nn.ReLU, nn.LeakyReLU)): m.inplace = True
+    return net
 
 
 class Pool:

@@ -16,8 +16,8 @@ __all__ = ['LIGHTS', 'LIGHT_TABLE', 'GRASS', 'LEAF', 'PINE', 'BARK', 'ROCK', 'CH
            'load_picture', 'find_pictures', 'PictureFolders', 'contents', 'some_pictures', 'picture_folders',
            'RecordError', 'crc_of_byte', 'crc32c', 'masked_crc', 'checked_bytes', 'tf_records', 'varint',
            'proto_fields', 'proto_values', 'example_features', 'name_and_jpeg', 'read_tfrecords', 'write_new',
-           'unpack_tfrecords', 'scale', 'Pictures', 'to_batch', 'Unpaired', 'Middles', 'UnpairedDL', 'check_items',
-           'shorter_side', 'unpaired_dls']
+           'unpack_tfrecords', 'scale', 'Pictures', 'to_batch', 'Unpaired', 'Middles', 'on_device', 'UnpairedDL',
+           'check_items', 'shorter_side', 'unpaired_dls']
 
 # %% ../nbs/00_data.ipynb #606a5f67
 import inspect, io, os, re, threading, warnings
@@ -1130,11 +1130,16 @@ class Middles:
     def batch(self, ks): return tuple(to_batch([self.cut(d, k) for k in ks]) for d in (0, 1))
 
 # %% ../nbs/00_data.ipynb #4839f796
+def on_device(tensors, device):
+    "Tensors on their way to a device; a GPU fetches them itself, while the program goes on."
+    if device.type != 'cuda': return tuple(x.to(device) for x in tensors)
+    return tuple(x.pin_memory().to(device, non_blocking=True) for x in tensors)
+
 class UnpairedDL(TfmdDL):
     "A fastai data loader whose batches are plain tensors (photo, monet)."
     def __init__(self, dataset, bs=4, num_workers=0, **kwargs):
         super().__init__(dataset, bs=bs, num_workers=num_workers, **kwargs)
-        self._n_inp, self._types = 1, (tuple, [torch.Tensor]*2)
+        self._n_inp, self._types, self.place = 1, (tuple, [torch.Tensor]*2), torch.device('cpu')
         self.fake_l.generator = torch.Generator()                                        # else each epoch takes from the network's chance
 
     def __repr__(self):
@@ -1142,6 +1147,10 @@ class UnpairedDL(TfmdDL):
         return f'UnpairedDL({len(self)} batches of {self.bs}, photos={photos}, monets={monets})'
 
     def create_batches(self, ks): return (self.dataset.batch(part) for part in chunked(ks, self.bs, self.drop_last))
+    def to(self, device):
+        self.place = torch.device(device)
+        return self
+    def __iter__(self): return (on_device(b, self.place) for b in super().__iter__())
     def decode(self, b): return tuple(x.detach().cpu() for x in b)
 
     def set_position(self, epoch, start_batch=0):

@@ -6,6 +6,7 @@
 __all__ = ['Team', 'average_gradients', 'member', 'launch', 'gather']
 
 # %% ../nbs/16_processes.ipynb #89d284aa
+import atexit
 import os
 import socket
 import sys
@@ -33,6 +34,7 @@ class Team(Alone):
         if dist.is_initialized(): return
         if torch.cuda.is_available(): torch.cuda.set_device(self.local)
         dist.init_process_group('cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo', timeout=timedelta(minutes=minutes))
+        atexit.register(dist.destroy_process_group) # left in order: a process that just ends may abort in the middle of its threads
 
     def device(self, name): return f'cuda:{self.local}' if name == 'cuda' else name
 

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['precisions', 'loss_names', 'FORMAT', 'small_resnet', 'presets', 'FULL_DISK', 'flat_then_linear', 'GanOptimizer',
-           'pick_precision', 'Ema', 'NamedLoss', 'Alone', 'CycleLearner', 'weighted_total', 'TrainingDiverged',
-           'LossLog', 'random_state', 'set_random_state', 'training_state', 'load_training_state', 'read_checkpoint',
-           'Checkpoint', 'stop_on_signal', 'Previews', 'Config', 'config_dls', 'versions', 'Run', 'make_learner',
-           'plain_words', 'what_to_do', 'find_team', 'fit', 'fit_arguments', 'monet_fit']
+           'pick_precision', 'Ema', 'NamedLoss', 'SmoothLoss', 'LateReading', 'Alone', 'CycleLearner', 'weighted_total',
+           'TrainingDiverged', 'LossLog', 'random_state', 'set_random_state', 'training_state', 'load_training_state',
+           'read_checkpoint', 'Checkpoint', 'stop_on_signal', 'Previews', 'Config', 'config_dls', 'versions', 'Run',
+           'make_learner', 'plain_words', 'what_to_do', 'find_team', 'fit', 'fit_arguments', 'monet_fit']
 
 # %% ../nbs/09_train.ipynb #efcbb119
 import csv
@@ -43,7 +43,7 @@ from fastai.callback.core import Callback, CancelBackwardException, CancelEpochE
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
 from fastai.data.core import DataLoaders
-from fastai.learner import Learner, Metric
+from fastai.learner import AvgSmoothLoss, Learner, Metric
 from fastai.optimizer import OptimWrapper, _BaseOptimizer
 from fastcore.basics import patch
 from fastcore.docments import docments
@@ -149,6 +149,18 @@ class NamedLoss(Metric):
 
 loss_names = ['gan_monet', 'gan_photo', 'cycle_photo', 'cycle_monet', 'identity_photo', 'identity_monet', 'disc_monet', 'disc_photo']
 
+class SmoothLoss(AvgSmoothLoss):
+    "fastai's smoothed loss, on the device where the loss is."
+    def accumulate(self, learn):
+        loss, self.count = learn.loss.detach().mean(), self.count + 1
+        self.val = torch.lerp(loss, self.val if self.count > 1 else torch.zeros_like(loss), self.beta)
+
+class LateReading(Callback):
+    "Losses are read when an epoch is over, not in every step."
+    order, run_valid = ProgressCallback.order - 1, False # after the loggers, before the bar
+    def after_batch(self): del self.learn.smooth_loss # the bar would read it
+    def after_train(self): self.recorder.losses = [x.cpu() for x in self.recorder.losses]
+
 # %% ../nbs/09_train.ipynb #1005e13b
 class Alone:
     "A process that trains by itself. Lesson 16 has a team of several with the same methods."
@@ -173,6 +185,7 @@ class CycleLearner(Learner):
         adversarial: str = 'lsgan', # a name in `gan_losses` (lesson 02)
         identity_every: int = 1, # steps from one identity loss to the next; 0: never
         amp: str = 'fp32', # 'fp32', 'bf16' or 'fp16'
+        compile: dict | None = None, # arguments of `torch.compile` for the four networks; None: not compiled
         pool: int = 50, # pictures that each image pool remembers; 0: off
         ema: float = 0.999, # decay of the averaged generators
         gen_lr_coef: float = 1., # factor on the generators' learning rate
@@ -189,11 +202,14 @@ class CycleLearner(Learner):
         device = torch.device(dls.device or 'cpu')
         self.autocast = partial(torch.autocast, device.type, precisions[amp], enabled=amp != 'fp32')
         self.scaler = torch.amp.GradScaler(device.type, enabled=amp == 'fp16')
-        self.layout = torch.contiguous_format if amp == 'fp32' else torch.channels_last
+        self.layout = torch.contiguous_format if device.type == 'mps' else torch.channels_last
         nets.to(device, memory_format=self.layout)
-        self.ema = Ema(nets.generators, ema)
+        self.ema, self.compile = Ema(nets.generators, ema), compile
+        for net in nets.children() if compile is not None else (): net.compile(**compile)
         super().__init__(dls, nets, loss_func=weighted_total, lr=lr, metrics=[NamedLoss(n) for n in loss_names], **kwargs)
-        if hasattr(self, 'recorder'): self.recorder.train_metrics, self.recorder.valid_metrics = True, False
+        if hasattr(self, 'recorder'):
+            self.recorder.train_metrics, self.recorder.valid_metrics, self.recorder.smooth_loss = True, False, SmoothLoss()
+            self.add_cb(LateReading())
 
     def create_opt(self):
         "One Adam for both generators; one for both discriminators or one each."
@@ -208,6 +224,7 @@ def weighted_total(losses, weights): return weights.total(losses)
 def _do_one_batch(self: CycleLearner):
     "The heart of the course: one step of CycleGAN."
     photo, monet, nets = self.x, self.y, self.model
+    if self.compile: torch.compiler.cudagraph_mark_step_begin() # what the last step's CUDA graphs made may be overwritten
     weights = weights_at(self.weights, self.pct_train)
     with_identity = weights.identity > 0 and self.identity_every > 0 and self.step % self.identity_every == 0
 
@@ -301,7 +318,7 @@ class LossLog(Callback):
         self.path, self.every, self.sums, self.counts, self.seconds, self.shown = Path(path), every, {}, {}, 0., ''
 
     def before_fit(self):
-        self._keep_rows_until(self.learn.step)
+        self._keep_rows_until(self.learn.step - bool(self.sums)) # a last row with the sums that are still to be written is from after the checkpoint
         self.last = time.perf_counter()
 
     def after_batch(self):
@@ -523,6 +540,7 @@ class Config:
     pool: int = 50 # pictures that each image pool remembers; 0: off
     ema: float = 0.999 # decay of the averaged generators that paint
     amp: str = 'auto' # precision: fp32, bf16, fp16, or auto: what is fast here
+    compile: dict | None = None # arguments of torch.compile, {} or {"mode": "reduce-overhead"} (CUDA graphs), ...; None: not compiled
     device: str = 'auto' # cpu, cuda, mps, or auto: cuda where there is one
     seed: int = 0 # of weights, crops, order of the pictures and pools
     log_every: int = 10 # steps from one row of log.csv to the next
@@ -537,6 +555,7 @@ class Config:
         self._need('disc_opts', self.disc_opts in (1, 2), '1 (one optimiser for both) or 2')
         self._need('adversarial', self.adversarial in gan_losses, ', '.join(gan_losses))
         self._need('amp', self.amp in ('auto', *precisions), f"auto, {', '.join(precisions)}")
+        self._need('compile', self.compile is None or isinstance(self.compile, dict), 'None, or a dict of arguments of torch.compile, for example {}')
         self._need('size', self.size is None or self.size >= self.crop, f'at least the crop ({self.crop})')
         self.weights # a wrong change of weights is noticed here, not in the middle of a training
 
@@ -678,7 +697,7 @@ def make_learner(
     "Networks and learner as `config` describes them, from its seed."
     random.seed(config.seed); np.random.seed(config.seed % 2**32); torch.manual_seed(config.seed)
     nets = CycleGAN(partial(build_generator, **config.generator), partial(patchgan, **config.discriminator), config.init_std)
-    names = ['adversarial', 'identity_every', 'amp', 'pool', 'ema', 'gen_lr_coef', 'disc_lr_coef', 'disc_opts', 'seed', 'lr']
+    names = ['adversarial', 'identity_every', 'amp', 'compile', 'pool', 'ema', 'gen_lr_coef', 'disc_lr_coef', 'disc_opts', 'seed', 'lr']
     return learner(dls, nets, config.weights, **{n: getattr(config, n) for n in names}, **kwargs)
 
 # %% ../nbs/09_train.ipynb #179515f7
@@ -766,7 +785,7 @@ def fit_arguments(
                             epilog='examples:\n  monet_fit\n  monet_fit gan-getting-started --epochs 30\n  monet_fit --resume runs/2026-11-21-093000')
     parser.add_argument('data', nargs='?', help=docments(fit)['data'])
     for name in ['resume', 'out', 'preset']: parser.add_argument(f'--{name}', help=docments(fit)[name])
-    comments, readers = docments(Config), dict(generator=json.loads, discriminator=json.loads, weight_changes=json.loads)
+    comments, readers = docments(Config), dict.fromkeys(['generator', 'discriminator', 'weight_changes', 'compile'], json.loads)
     for f in fields(Config):
         if f.name == 'data': continue
         kind = readers.get(f.name) or next(t for t in (int, float, str) if f.type in (t, t | None))
