@@ -7,7 +7,7 @@
 Compared things are timed in turn in one process, at least seven pairs, and the middle ratio is given with its spread: a machine's speed drifts, a ratio hardly does.
 Close other programs first.
 """
-import json, math, os, platform, statistics, subprocess, sys, tempfile, time
+import json, math, os, platform, re, statistics, subprocess, sys, tempfile, time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections import Counter
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -88,18 +88,14 @@ def our_step(generator, discriminator, px, batch, fused=True, layout=None, chang
     return step, dls.one_batch()
 
 
-def peak_gflops(dtype, n=5):
-    "GFLOP/s of a large convolution, forward: what this machine can do at best."
+def best_convolution(dtype):
+    "A large convolution, forward: what this machine does best. A function that runs it, and its GFLOP."
     conv = torch.nn.Conv2d(256, 256, 3, padding=1).to(dtype).to(memory_format=torch.channels_last)
-    x = torch.randn(4, 256, 64, 64, dtype=dtype).to(memory_format=torch.channels_last)
-    with torch.no_grad():
-        conv(x)
-        best = math.inf
-        for _ in range(n):
-            start = time.perf_counter()
-            conv(x)
-            best = min(best, time.perf_counter() - start)
-    return 2*4*64*64*256*256*9/best/1e9
+    x = torch.randn(8, 256, 64, 64, dtype=dtype).to(memory_format=torch.channels_last)
+    @torch.no_grad()
+    def run():
+        for _ in range(3): conv(x)
+    return run, 3*2*8*64*64*256*256*9/1e9
 
 
 def step_flops(generator, discriminator, px, batch):
@@ -117,14 +113,16 @@ def bench_step(pairs):
         generator, discriminator, px, batch = size
         fp32, (photo, monet) = our_step(*size, pool=0)
         bf16, _ = our_step(*size, pool=0, amp='bf16')
-        book = Textbook(textbook_networks(generator, discriminator), pool=1)
+        book = Textbook(textbook_networks(generator, discriminator), pool=0)
         theirs, ours = book.step(photo, monet), fp32()
         apart = max(abs(theirs[k] - ours[k])/max(1, abs(theirs[k])) for k in theirs)
-        flops, peaks = step_flops(*size), {k: peak_gflops(d) for k, d in (('fp32', torch.float32), ('bf16', torch.bfloat16))}
-        t = in_turn(dict(textbook=lambda: book.step(photo, monet), fp32=fp32, bf16=bf16), pairs)
-        mid = {k: statistics.median(v) for k, v in t.items()}
-        rows.append(dict(name=name, seconds={k: round(v, 4) for k, v in mid.items()}, losses_apart=apart, gflop=round(flops/1e9, 1),
-                         share_of_peak={k: round(flops/1e9/mid[k]/peaks[k], 3) for k in peaks}, peak_gflops={k: round(v) for k, v in peaks.items()},
+        peaks = {k: best_convolution(d) for k, d in (('fp32', torch.float32), ('bf16', torch.bfloat16))}
+        t = in_turn(dict(textbook=lambda: book.step(photo, monet), fp32=fp32, bf16=bf16, **{f'peak {k}': run for k, (run, _) in peaks.items()}), pairs)
+        mid, gflop = {k: statistics.median(v) for k, v in t.items()}, step_flops(*size)/1e9
+        best = {k: work/mid[f'peak {k}'] for k, (_, work) in peaks.items()}
+        rows.append(dict(name=name, seconds={k: round(mid[k], 4) for k in ('textbook', 'fp32', 'bf16')}, losses_apart=apart, gflop=round(gflop, 1),
+                         gflops={k: round(gflop/mid[k]) for k in peaks}, peak_gflops={k: round(v) for k, v in best.items()},
+                         share_of_peak={k: round(gflop/mid[k]/best[k], 3) for k in peaks},
                          fp32_times_as_fast=ratio(t['textbook'], t['fp32']), bf16_times_as_fast=ratio(t['textbook'], t['bf16'])))
     return rows
 
@@ -206,9 +204,8 @@ def changes_of(name, amp, pairs):
             'frozen discriminators in the generators\' turn': under(step, (train, 'frozen', nullcontext)),
             'one pass over the memory for Adam (fused)': ours(fused=False),
             'channels last in memory': ours(layout=torch.contiguous_format),
-            'an instance norm that keeps this order': ours(change=norms_by_torch),
-            'activations not in place': ours(change=in_place)}
-    tried = {'group norm in the place of instance norm': ours(change=group_norms)}
+            'an instance norm that keeps this order': ours(change=norms_by_torch)}
+    tried = {'group norm in the place of instance norm': ours(change=group_norms), 'every activation in place': ours(change=in_place)}
     if amp == 'bf16': tried['borders mirrored in bf16'] = ours(change=narrow_borders)
     rows = [compared(name, amp, what, without, step, pairs, kept=True) for what, without in kept.items()]
     rows.append(compared(name, amp, 'identity in every fourth step only (an option)', lambda: [often() for _ in range(4)], lambda: [fourth() for _ in range(4)], pairs, kept=True))
@@ -249,16 +246,23 @@ def bench_profile(pairs):
 
 
 def peak_memory(code):
-    "Largest memory in MB of a fresh process that runs `code`, and its output."
-    done = subprocess.run([sys.executable, '-c', code + '\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)'],
-                          capture_output=True, text=True, cwd=ROOT)
+    "Largest memory in MB of a fresh process that runs `code`."
+    done = subprocess.run([sys.executable, '-c', f'import bench\n{code}\nprint(bench.my_peak())'], capture_output=True, text=True, cwd=Path(__file__).parent)
     if done.returncode: raise RuntimeError(done.stderr[-2000:])
-    return int(done.stdout.split()[-1])/1024
+    return float(done.stdout.split()[-1])
+
+
+def my_peak():
+    "Largest memory in MB of this process so far. `getrusage` would count what the process had that started it."
+    status = Path('/proc/self/status')
+    if status.exists(): return int(re.search(r'VmHWM:\s+(\d+)', status.read_text())[1])/1024
+    import resource
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/2**(20 if sys.platform == 'darwin' else 10)
 
 
 def bench_memory(pairs):
     "Peak memory of three steps, over that of the imports."
-    head = f'import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import bench, torch; from textbook import Textbook; '
+    head = 'from textbook import Textbook; '
     base, rows = peak_memory(head), []
     for name, size in SIZES.items():
         run = {'textbook': f'b = Textbook(bench.textbook_networks(*{size[:2]!r})); x, y = bench.our_step(*{size!r})[1]; [b.step(x, y) for _ in range(3)]',
@@ -342,7 +346,19 @@ def bench_scores(pairs):
             dict(name='KID of 500 and 500: seconds', value=round(time.perf_counter() - start, 2))]
     start = time.perf_counter()
     fid(table[:500], table[500:])
-    return rows + [dict(name='FID of 500 and 500: seconds', value=round(time.perf_counter() - start, 2))]
+    return rows + [dict(name='FID of 500 and 500: seconds', value=round(time.perf_counter() - start, 2)), scoring_memory()]
+
+
+def scoring_memory():
+    "Peak memory of scoring a folder, against one with a quarter of the pictures."
+    code = ("from monet_course.metrics import feature_table, kid, load_extractor; t = feature_table(load_extractor('plain'), sorted(bench.Path({!r}).iterdir()), 128); "
+            "kid(t[::2], t[1::2])")
+    with tempfile.TemporaryDirectory() as tmp:
+        mb = {}
+        for n in (250, 1000):
+            write_photos(Path(tmp)/str(n), n, 256, ('photos',))
+            mb[n] = peak_memory(code.format(f'{tmp}/{n}/photos'))
+    return dict(name='scoring 1,000 pictures against 250: peak memory', value=round(mb[1000]/mb[250], 3), megabytes={k: round(v) for k, v in mb.items()})
 
 
 def bench_import(pairs):

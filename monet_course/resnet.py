@@ -46,7 +46,7 @@ def conv_norm_relu(
 ) -> nn.Sequential: # (n, in_ch, h, w) -> (n, out_ch, h / stride, w / stride)
     "Convolution, norm, ReLU; keeps the size or divides it by the stride."
     conv = nn.Conv2d(in_ch, out_ch, kernel, stride, kernel // 2, padding_mode=padding, bias=norm != 'batch')
-    return nn.Sequential(conv, norm_layer(norm, out_ch), nn.ReLU())
+    return nn.Sequential(conv, norm_layer(norm, out_ch), nn.ReLU(inplace=True))
 
 # %% ../nbs/05_resnet_generator.ipynb #63b7e8b7
 class ResidualBlock(nn.Module):
@@ -73,7 +73,7 @@ def up_norm_relu(
 ) -> nn.Sequential: # (n, in_ch, h, w) -> (n, out_ch, 2h, 2w)
     "Up-sampling, norm, ReLU."
     layers = upsample(in_ch, out_ch, up, bias=norm != 'batch', padding=padding)
-    return nn.Sequential(*layers, norm_layer(norm, out_ch), nn.ReLU())
+    return nn.Sequential(*layers, norm_layer(norm, out_ch), nn.ReLU(inplace=True))
 
 # %% ../nbs/05_resnet_generator.ipynb #5cb5e4c5
 def start_at_zero(
