@@ -318,17 +318,15 @@ class LossLog(Callback):
         self.path, self.every, self.sums, self.counts, self.seconds, self.shown = Path(path), every, {}, {}, 0., ''
 
     def before_fit(self):
-        self._keep_rows_until(self.learn.step - bool(self.sums)) # a last row with the sums that are still to be written is from after the checkpoint
+        self._keep_rows_until(self.learn.step)
         self.last = time.perf_counter()
 
     def after_batch(self):
         for name, value in dict(self.learn.named_losses, total=self.learn.loss).items():
             self.sums[name], self.counts[name] = self.sums.get(name, 0.) + value, self.counts.get(name, 0) + 1
-        if self.learn.step % self.every == 0: self.flush()
+        last = self.learn.step == self.learn.n_epoch * self.learn.steps_per_epoch
+        if last or self.learn.step % self.every == 0: self.flush() # before the checkpoint that holds this step
         if hasattr(self.learn, 'progress'): self.learn.progress.pbar.comment = self.shown
-
-    def after_fit(self):
-        if self.sums and self.learn.step == self.learn.n_epoch * self.learn.steps_per_epoch: self.flush()
 
     def means(self):
         "Mean of each loss since the last row; raises `TrainingDiverged` when one is not finite."
