@@ -8,7 +8,7 @@ __all__ = ['OPSET', 'PADS', 'LAYERS', 'FUNCTIONS', 'SIZES', 'need_onnx', 'Sketch
            'write_net', 'write_mirror', 'to_onnx', 'difference', 'generator_of', 'halved', 'notes_of', 'export_onnx',
            'export_command', 'monet_export']
 
-# %% ../nbs/17_export.ipynb #528cb044
+# %% ../nbs/17_export.ipynb #12a582c7
 import json
 import math
 import operator
@@ -26,7 +26,7 @@ from .paint import DIRECTIONS, CommonNorm, Painter, ends_with, reach
 from .resnet import check_image
 from .unet import levels_advice
 
-# %% ../nbs/17_export.ipynb #877c72eb
+# %% ../nbs/17_export.ipynb #f6e6d115
 OPSET = 17
 
 def need_onnx():
@@ -79,13 +79,13 @@ def runner(
     session = ort.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=['CPUExecutionProvider'])
     return lambda x: torch.from_numpy(session.run(None, {session.get_inputs()[0].name: np.asarray(x)})[0])
 
-# %% ../nbs/17_export.ipynb #949f742f
+# %% ../nbs/17_export.ipynb #a272c10e
 class LayerTracer(torch.fx.Tracer):
     "Notes which layer is given what. Checks of the size are noted, not run."
     def __init__(self): super().__init__(autowrap_functions=(check_image, levels_advice))
     def is_leaf_module(self, m, name): return isinstance(m, CommonNorm) or super().is_leaf_module(m, name)
 
-# %% ../nbs/17_export.ipynb #0a01b85f
+# %% ../nbs/17_export.ipynb #b2b6ef10
 PADS = dict(reflect='reflect', replicate='edge') # names in PyTorch and in ONNX
 
 def write_conv(g, m, x):
@@ -145,7 +145,7 @@ def write_net(
         elif step.target in FUNCTIONS: names[step] = FUNCTIONS[step.target](g, *inputs)
         else: raise ValueError(f'{step.target}: {type(layer or step.target).__name__} has no entry in LAYERS or FUNCTIONS of monet_course.export, which say how ONNX is written')
 
-# %% ../nbs/17_export.ipynb #fc6e4709
+# %% ../nbs/17_export.ipynb #25797bbf
 def write_mirror(
     g: Sketch,
     x: str, # name of the pictures
@@ -175,7 +175,7 @@ def to_onnx(
     g.node('Slice', x, g.constant([0, 0]), g.node('Shape', 'photo', start=2, end=4), g.constant([2, 3]), name='painting')
     return as_model(g, 'photo', 'painting', net.in_ch, **notes)
 
-# %% ../nbs/17_export.ipynb #dff0fe11
+# %% ../nbs/17_export.ipynb #c565b1a7
 SIZES = (2, 3, 40, 56), (1, 3, 33, 47), (1, 3, 5, 130)
 
 def difference(
@@ -228,7 +228,7 @@ def export_onnx(
     with writing(path) as partial_file: partial_file.write_bytes(model)
     return path
 
-# %% ../nbs/17_export.ipynb #2a607dd1
+# %% ../nbs/17_export.ipynb #d6270c97
 def export_command(
     run: str, # folder of a run, or of runs (its newest), or a .safetensors file; without it the painter that comes with the package
     onnx: str, # the file to write, .onnx

@@ -114,13 +114,14 @@ def slides(visitor):
     "The slider by keyboard and by mouse."
     from selenium.webdriver import ActionChains, Keys
     slider = visitor.find('slider')
-    assert visitor.part() == 50, visitor.part()
-    slider.send_keys(Keys.ARROW_RIGHT*3); assert visitor.part() == 47, visitor.part() # of the right side, 47% are cut off
-    slider.send_keys(Keys.END); assert (visitor.part(), slider.get_attribute('aria-valuetext')) == (0, '100 percent painting')
-    slider.send_keys(Keys.HOME); assert visitor.part() == 100
+    assert visitor.part() == 50, f'the slider begins at {visitor.part()}%'
+    for keys, hidden in [(Keys.ARROW_RIGHT*3, 47), (Keys.END, 0), (Keys.HOME, 100), (Keys.ARROW_RIGHT, 99)]:
+        slider.send_keys(keys)
+        got, text = visitor.part(), slider.get_attribute('aria-valuetext')
+        assert (got, text) == (hidden, f'{100 - hidden} percent painting'), f'the keys leave {got}% of the painting hidden instead of {hidden}%, and say {text}'
     pair = visitor.find('pair')
-    ActionChains(visitor.driver).move_to_element_with_offset(pair, pair.size['width']//4, 10).click().perform()
-    assert abs(visitor.part() - 25) < 2, visitor.part()
+    ActionChains(visitor.driver).move_to_element_with_offset(pair, -pair.size['width']//4, 10).click().perform() # from the middle
+    assert abs(visitor.part() - 75) < 2, f'a click at a quarter hides {visitor.part()}% of the painting'
     assert visitor.driver.switch_to.active_element == slider, 'a click does not lead the keyboard to the slider'
 
 
@@ -142,6 +143,18 @@ def cancels(visitor, folder):
     visitor.find('cancel').click()
     assert visitor.state() == 'empty' and visitor.says() == 'Stopped.' and not visitor.find('work').is_displayed(), visitor.says()
     visitor.choose(384); time.sleep(.1); visitor.wait()
+
+
+def isolated(driver, painter, folder):
+    "The same on a host that allows threads."
+    server = serve(Isolated)
+    visitor = Visitor(driver, f'http://127.0.0.1:{server.server_port}/_docs/paint_here.html')
+    try:
+        visitor.open(); assert driver.execute_script('return crossOriginIsolated'), 'this host should allow threads'
+        visitor.give(folder/'square.png'); visitor.wait()
+        same_as_pytorch(visitor, painter, (512, 512))
+    finally: server.shutdown()
+    print(f"paint: with threads {visitor.find('painter').get_attribute('data-seconds')} s")
 
 
 def without(driver, visitor, what, says):
@@ -177,6 +190,7 @@ def look(driver, visitor, painter, folder, shots):
     without(driver, visitor, 'delete self.WebAssembly', 'needs WebAssembly')
     without(driver, visitor, 'WebAssembly.validate = () => false', 'vector instructions')
     breaks_off(driver, visitor, folder)
+    isolated(driver, painter, folder)
 
 
 def serve(handler):
@@ -194,12 +208,11 @@ def main():
     if not (SITE/'paint_here'/'painter.onnx').exists(): return print('paint: this site was built without the painter') or 0
     from monet_course.paint import Painter
     painter, server, driver = Painter.load(args.weights, 'cpu'), serve(Quiet), browser(1300, 1000)
-    host = f'127.0.0.1:{server.server_port}'
-    visitor = Visitor(driver, f'http://{host}/_docs/paint_here.html') # not at the top of its host, as where it is published
+    visitor = Visitor(driver, f'http://127.0.0.1:{server.server_port}/_docs/paint_here.html') # not at the top of its host, as where it is published
     try:
         with tempfile.TemporaryDirectory() as folder: look(driver, visitor, painter, Path(folder), args.shots)
         wrong = [e['message'][:200] for e in driver.get_log('browser') if e['level'] == 'SEVERE']
-        wrong += [f'fetched from elsewhere: {u[:100]}' for u in requests(driver) if urlparse(u).scheme in ('http', 'https') and urlparse(u).netloc != host]
+        wrong += [f'fetched from elsewhere: {u[:100]}' for u in requests(driver) if urlparse(u).scheme in ('http', 'https') and urlparse(u).hostname != '127.0.0.1']
         if wrong: raise AssertionError('\n'.join(wrong))
     except AssertionError as e: return print(f'paint: {e}', file=sys.stderr) or 1
     finally: driver.quit(); server.shutdown()

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE, CACHE = ROOT/'nbs'/'paint_here', ROOT/'.cache'
 PACKAGE, SHA256 = 'onnxruntime-web-1.30.0.tgz', 'd2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71'
 SCRIPT, RUNTIME = 'ort.wasm.bundle.min.mjs', 'ort-wasm-simd-threaded.wasm' # of 60 files the two that are needed; no GPU
-ROWS = 128 # of a strip; the more, the less is painted twice, and the more memory is needed
+ROWS = 256 # of a strip; the more, the less is painted twice, and the more memory is needed
 
 
 class Missing(Exception): "Something that the painter needs is not here."

@@ -2,7 +2,7 @@
 const here = name => new URL(name, import.meta.url);
 const $ = id => document.getElementById(id);
 const painter = $('painter'), before = $('before'), after = $('after'), slider = $('slider');
-let worker = null, photo = null, name = 'photo';
+let worker = null, photo = null, name = 'photo', goal = 0;
 
 // What the visitor is told. `state`: empty, busy, done or failed
 function say(text, state) {
@@ -49,6 +49,7 @@ function draw(picture, side) {
     canvas.width = Math.max(1, Math.round(w * scale));
     canvas.height = Math.max(1, Math.round(h * scale));
   }
+  $('pair').style.maxWidth = `max(18em, ${before.width}px)`;
   const pen = before.getContext('2d', { willReadFrequently: true });
   pen.fillStyle = '#fff';
   pen.fillRect(0, 0, before.width, before.height);
@@ -83,7 +84,7 @@ function paint() {
   show(50);
   $('pair').hidden = false;
   $('save').hidden = true;
-  $('progress').value = 0;
+  $('progress').value = goal = 0;
   say('Loading the painter ...', 'busy');
   worker = new Worker(here('worker.js'), { type: 'module' });
   worker.onmessage = ({ data }) => hear[data.step](data);
@@ -94,12 +95,13 @@ function paint() {
 const threads = () => self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
 
 const hear = {
-  loading({ part }) { $('progress').value = part / 4; },
-  painting() { say('Painting ...'); },
-  strip({ pixels, top, part }) {
+  loading({ part }) { $('progress').value = goal = part / 4; },
+  painting({ next }) { say('Painting ...'); goal = .25 + .75 * next; },
+  strip({ pixels, top, part, next }) {
     const rows = new ImageData(new Uint8ClampedArray(pixels), after.width);
     after.getContext('2d').putImageData(rows, 0, top);
     $('progress').value = .25 + .75 * part;
+    goal = .25 + .75 * next;
   },
   done({ seconds }) {
     stop();
@@ -109,6 +111,9 @@ const hear = {
   },
   failed({ why }) { fail(reason(why)); },
 };
+
+// Between two strips the bar creeps towards the end of the next, so that nobody thinks that it stands still.
+setInterval(() => { if (worker) $('progress').value += (goal - $('progress').value) / 40; }, 100);
 
 // What went wrong, in words that help.
 function reason(why) {

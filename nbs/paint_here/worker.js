@@ -63,11 +63,12 @@ async function paintStrip(session, pixels, width, { top, bottom, first, last }) 
 
 async function paint({ pixels, width, height, threads }) {
   const facts = await (await fetch(here('painter.json'))).json(), session = await load(facts, threads);
-  tell('painting');
-  const all = new Uint8ClampedArray(pixels), start = performance.now();
-  for (const strip of strips(height, facts)) {
+  const all = new Uint8ClampedArray(pixels), start = performance.now(), cut = strips(height, facts);
+  tell('painting', { next: cut[0].bottom / height });
+  for (const [i, strip] of cut.entries()) {
     const painted = await paintStrip(session, all, width, strip);
-    tell('strip', { pixels: painted.buffer, top: strip.top, part: strip.bottom / height }, [painted.buffer]);
+    const next = (cut[i + 1] || strip).bottom / height;
+    tell('strip', { pixels: painted.buffer, top: strip.top, part: strip.bottom / height, next }, [painted.buffer]);
   }
   tell('done', { seconds: (performance.now() - start) / 1000 });
 }
