@@ -8,11 +8,10 @@ __all__ = ['OPSET', 'PADS', 'LAYERS', 'FUNCTIONS', 'SIZES', 'need_onnx', 'Sketch
            'write_net', 'write_mirror', 'to_onnx', 'difference', 'generator_of', 'halved', 'notes_of', 'export_onnx',
            'export_command', 'monet_export']
 
-# %% ../nbs/17_export.ipynb #12a582c7
+# %% ../nbs/17_export.ipynb #619a9a50
 import json
 import math
 import operator
-from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from .paint import DIRECTIONS, CommonNorm, Painter, ends_with, reach
 from .resnet import check_image
 from .unet import levels_advice
 
-# %% ../nbs/17_export.ipynb #f6e6d115
+# %% ../nbs/17_export.ipynb #6e3ef907
 OPSET = 17
 
 def need_onnx():
@@ -64,7 +63,8 @@ def as_model(
     door = lambda name: helper.make_tensor_value_info(name, sketch.onnx.TensorProto.FLOAT, shape)
     graph = helper.make_graph(sketch.nodes, 'painter', [door(photo)], [door(painting)], sketch.constants)
     opset = helper.make_opsetid('', OPSET)
-    model = helper.make_model(graph, opset_imports=[opset], producer_name='monet_course', ir_version=helper.find_min_ir_version_for([opset]))
+    model = helper.make_model(graph, opset_imports=[opset], producer_name='monet_course',
+                              ir_version=helper.find_min_ir_version_for([opset]))
     helper.set_model_props(model, {k: v if isinstance(v, str) else json.dumps(v) for k, v in notes.items()})
     sketch.onnx.checker.check_model(model)
     return model
@@ -74,24 +74,26 @@ def runner(
     threads: int = 1,
 ): # photos, a float32 tensor or array (n, 3, h, w) in [-1, 1] -> paintings, a tensor
     "A function that paints with onnxruntime."
-    ort, options = need_onnx()[1], need_onnx()[1].SessionOptions()
+    ort = need_onnx()[1]
+    options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     session = ort.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=['CPUExecutionProvider'])
     return lambda x: torch.from_numpy(session.run(None, {session.get_inputs()[0].name: np.asarray(x)})[0])
 
-# %% ../nbs/17_export.ipynb #a272c10e
+# %% ../nbs/17_export.ipynb #e7b59156
 class LayerTracer(torch.fx.Tracer):
     "Notes which layer is given what. Checks of the size are noted, not run."
     def __init__(self): super().__init__(autowrap_functions=(check_image, levels_advice))
     def is_leaf_module(self, m, name): return isinstance(m, CommonNorm) or super().is_leaf_module(m, name)
 
-# %% ../nbs/17_export.ipynb #b2b6ef10
+# %% ../nbs/17_export.ipynb #93a450d6
 PADS = dict(reflect='reflect', replicate='edge') # names in PyTorch and in ONNX
 
 def write_conv(g, m, x):
     "Convolution, with a `Pad` in front where the border is not zero."
     pads = [*m.padding]*2 # top, left, bottom, right
-    if m.padding_mode in PADS: x, pads = g.node('Pad', x, g.constant([0, 0, *pads[:2], 0, 0, *pads[2:]]), mode=PADS[m.padding_mode]), [0]*4
+    if m.padding_mode in PADS:
+        x, pads = g.node('Pad', x, g.constant([0, 0, *pads[:2], 0, 0, *pads[2:]]), mode=PADS[m.padding_mode]), [0]*4
     return g.node('Conv', x, *weights_of(g, m), strides=m.stride, dilations=m.dilation, group=m.groups, pads=pads)
 
 def write_transpose(g, m, x):
@@ -109,7 +111,8 @@ def write_batch_norm(g, m, x):
 
 def write_instance_norm(g, m, x):
     "Instance norm, which has no weights: scale 1, shift 0."
-    return g.node('InstanceNormalization', x, g.constant(torch.ones(m.num_features)), g.constant(torch.zeros(m.num_features)), epsilon=m.eps)
+    scale, shift = torch.ones(m.num_features), torch.zeros(m.num_features)
+    return g.node('InstanceNormalization', x, g.constant(scale), g.constant(shift), epsilon=m.eps)
 
 def write_upsample(g, m, x):
     "Repeat pixels."
@@ -143,9 +146,9 @@ def write_net(
         elif step.target in (check_image, levels_advice): names[step] = ''
         elif type(layer) in LAYERS: names[step] = LAYERS[type(layer)](g, layer, *inputs)
         elif step.target in FUNCTIONS: names[step] = FUNCTIONS[step.target](g, *inputs)
-        else: raise ValueError(f'{step.target}: {type(layer or step.target).__name__} has no entry in LAYERS or FUNCTIONS of monet_course.export, which say how ONNX is written')
+        else: raise ValueError(f'{step.target}: {type(layer or step.target).__name__} has no entry in LAYERS or FUNCTIONS, which say how ONNX is written')
 
-# %% ../nbs/17_export.ipynb #25797bbf
+# %% ../nbs/17_export.ipynb #0ebbbb9d
 def write_mirror(
     g: Sketch,
     x: str, # name of the pictures
@@ -175,7 +178,7 @@ def to_onnx(
     g.node('Slice', x, g.constant([0, 0]), g.node('Shape', 'photo', start=2, end=4), g.constant([2, 3]), name='painting')
     return as_model(g, 'photo', 'painting', net.in_ch, **notes)
 
-# %% ../nbs/17_export.ipynb #c565b1a7
+# %% ../nbs/17_export.ipynb #a7edee27
 SIZES = (2, 3, 40, 56), (1, 3, 33, 47), (1, 3, 5, 130)
 
 def difference(
@@ -194,7 +197,8 @@ def generator_of(
 ) -> nn.Module: # a copy in evaluation mode, on the CPU
     "The generator in whatever holds one."
     net = what if isinstance(what, nn.Module) else getattr(what, 'net', None) or Painter.load(what, 'cpu', direction).net
-    if not all(hasattr(net, name) for name in ('multiple', 'smallest', 'in_ch')): raise ValueError(f'{type(net).__name__}: not a generator of lesson 05 or 06')
+    if not all(hasattr(net, name) for name in ('multiple', 'smallest', 'in_ch')):
+        raise ValueError(f'{type(net).__name__}: not a generator of lesson 05 or 06')
     return deepcopy(net).cpu().float().eval()
 
 @torch.no_grad()
@@ -207,8 +211,8 @@ def halved(net):
 def notes_of(net, half, name, licence):
     "What a file says about itself. A program that paints in tiles needs `multiple` and `reach`; with instance norm, tiles are not enough."
     whole = any(isinstance(m, (nn.InstanceNorm2d, CommonNorm)) for m in net.modules())
-    return dict(name=name, licence=licence, config=getattr(net, 'config', None), opset=OPSET, kernels='float16' if half else 'float32', multiple=net.multiple,
-                reach='the whole picture' if whole else reach(net), range='photo and painting: RGB in [-1, 1]')
+    return dict(name=name, licence=licence, config=getattr(net, 'config', None), opset=OPSET, kernels='float16' if half else 'float32',
+                multiple=net.multiple, reach='the whole picture' if whole else reach(net), range='photo and painting: RGB in [-1, 1]')
 
 def export_onnx(
     what, # a generator, a `Painter`, a `Run`, its folder, or a .safetensors file; None: the painter that comes with the package
@@ -219,16 +223,19 @@ def export_onnx(
     licence: str = 'Apache-2.0', # of the weights, noted in the file
 ) -> Path: # the file, compared with PyTorch
     "Write a generator as ONNX: pictures of any size, float32 (n, 3, h, w) in [-1, 1], and back the same."
-    if (path := Path(path)).suffix != '.onnx' or path.is_dir(): raise ValueError(f'{path}: the name of the file must end with .onnx')
+    path = Path(path)
+    if path.suffix != '.onnx' or path.is_dir(): raise ValueError(f'{path}: the name of the file must end with .onnx')
     need_onnx()
     net = generator_of(what, direction)
     if half: halved(net)
     model = to_onnx(net, half, **notes_of(net, half, name, licence)).SerializeToString()
-    if not (off := difference(runner(model), net)) < 1/255: raise ValueError(f'{path}: not written, for onnxruntime and PyTorch differ by {off:.2g}')
+    off = difference(runner(model), net)
+    if not off < 1/255: raise ValueError(f'{path}: not written, for onnxruntime and PyTorch differ by {off:.2g}')
+    path.parent.mkdir(parents=True, exist_ok=True)
     with writing(path) as partial_file: partial_file.write_bytes(model)
     return path
 
-# %% ../nbs/17_export.ipynb #d6270c97
+# %% ../nbs/17_export.ipynb #571cda34
 def export_command(
     run: str, # folder of a run, or of runs (its newest), or a .safetensors file; without it the painter that comes with the package
     onnx: str, # the file to write, .onnx

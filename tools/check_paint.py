@@ -5,7 +5,7 @@
     python tools/check_paint.py --weights other.safetensors    # must fail: the page has another painter
 
 A photo goes in through the file input; what comes out is compared with `Painter.paint` of the same pixels. Then the slider by keyboard and by mouse, a file
-that is no picture, one that lies on its side, cancelling, a change of the size, a phone, and a browser without WebAssembly.
+that is no picture, one that lies on its side, dropping, pasting, downloading, cancelling, a change of the size, a phone, and a browser without WebAssembly.
 """
 import base64
 import io
@@ -134,6 +134,27 @@ def refuses(visitor, folder):
         assert not visitor.find('pair').is_displayed()
 
 
+HAND = '''
+const bytes = Uint8Array.from(atob(arguments[1]), c => c.charCodeAt(0)), carried = new DataTransfer();
+carried.items.add(new File([bytes], 'carried.jpg', {type: 'image/jpeg'}));
+document.dispatchEvent(arguments[0] === 'drop' ? new DragEvent('drop', {dataTransfer: carried, cancelable: true, bubbles: true})
+                                               : new ClipboardEvent('paste', {clipboardData: carried, bubbles: true}));'''
+KEEP = 'HTMLAnchorElement.prototype.click = function () { self.kept = [this.download, this.href.slice(0, 5)] }'
+
+
+def carries(driver, visitor, painter, folder):
+    "A photo that is dropped, one that is pasted; the painting that is taken home."
+    for how in ('drop', 'paste'):
+        visitor.open()
+        driver.execute_script(HAND, how, base64.b64encode((folder/'lying.jpg').read_bytes()).decode())
+        visitor.wait()
+        same_as_pytorch(visitor, painter, (187, 301))
+    driver.execute_script(KEEP)
+    visitor.find('download').click(); time.sleep(.3)
+    kept = driver.execute_script('return self.kept')
+    assert kept == ['carried_monet.png', 'blob:'], f'the download is {kept}'
+
+
 def cancels(visitor, folder):
     "A painting that is stopped ends at once; the next one is whole."
     photo_of(1024, 1024).save(folder/'large.png')
@@ -181,7 +202,7 @@ def look(driver, visitor, painter, folder, shots):
     visitor.open(); shot('empty')
     paints(visitor, painter, folder); sizes(visitor, painter); shot('done')
     visitor.choose(512); time.sleep(.1); visitor.wait()
-    slides(visitor); refuses(visitor, folder); shot('refused'); cancels(visitor, folder)
+    slides(visitor); refuses(visitor, folder); shot('refused'); cancels(visitor, folder); carries(driver, visitor, painter, folder)
     driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', dict(width=390, height=844, deviceScaleFactor=2, mobile=True))
     visitor.open(); visitor.give(folder/'lying.jpg'); time.sleep(.2); visitor.wait(); shot('phone')
     assert overflow(driver) <= 0, f'{overflow(driver)} pixels wider than a phone'
