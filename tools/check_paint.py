@@ -150,7 +150,8 @@ def carries(driver, visitor, painter, folder):
         visitor.wait()
         same_as_pytorch(visitor, painter, (187, 301))
     driver.execute_script(KEEP)
-    visitor.find('download').click(); time.sleep(.3)
+    driver.execute_script('arguments[0].scrollIntoView({block: "center", behavior: "instant"})', button := visitor.find('download'))
+    button.click(); time.sleep(.3)
     kept = driver.execute_script('return self.kept')
     assert kept == ['carried_monet.png', 'blob:'], f'the download is {kept}'
 
