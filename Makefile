@@ -24,10 +24,11 @@ test: setup ## run every lesson as a test, two at a time, with a time limit each
 bench: setup ## time steps, loading, painting, scores and imports against plain ways to do them (20 minutes)
 	@$(bin)/python benchmarks/bench.py $(ARGS)
 
-docs: setup ## build the site into _docs/ and, where Chromium is, open every page in it
+docs: setup ## build the site into _docs/ and, where Chromium is, open every page and paint a picture in it
 	@$(bin)/python -c 'import smalldocs, latex2mathml, selenium' 2>/dev/null || $(bin)/python -m pip install -q -e '.[docs]'
 	@$(bin)/python tools/docs.py
 	@$(bin)/python tools/check_site.py
+	@$(bin)/python tools/check_paint.py
 
 students: setup ## make the student edition of the exercises in students/, and try that every gap asks for an answer
 	@$(bin)/python -c 'import nbgrader' 2>/dev/null || $(bin)/python -m pip install -q -e '.[students]'
@@ -50,5 +51,5 @@ newest-check: setup ## does the library run under the newest fastai and fastcore
 	@sh tools/check_newest.sh
 
 clean: ## remove build products; environments, runs and paintings stay
-	@rm -rf build dist _docs _proc ./*.egg-info
+	@rm -rf build dist _docs _proc .cache ./*.egg-info
 	@find . -name '.venv*' -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +

@@ -685,6 +685,15 @@ class Run:
         "Paint one picture."
         return self.painter().paint(picture)
 
+    def export(
+        self,
+        path, # the file to write, .onnx
+        **kwargs, # of `export_onnx`
+    ) -> Path: # the file, compared with PyTorch
+        "Write this run's averaged photo2monet as ONNX (lesson 17)."
+        from monet_course.export import export_onnx
+        return export_onnx(self, path, **kwargs)
+
 # %% ../nbs/09_train.ipynb #1ac0ede3
 def make_learner(
     config: Config, # settled

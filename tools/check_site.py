@@ -42,6 +42,13 @@ class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *args): pass
 
 
+def chromium():
+    "Why there is no browser to be driven, or None."
+    try: import selenium  # noqa: F401
+    except ImportError: return 'selenium is not installed'
+    if not (shutil.which('chromium') or shutil.which('google-chrome')) or not shutil.which('chromedriver'): return 'no chromium with chromedriver here'
+
+
 def browser(width, height):
     "Chromium with its console and its requests on record."
     from selenium import webdriver
@@ -96,10 +103,7 @@ def main():
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('--shots', type=Path, help='folder for a picture of every page, wide and narrow')
     args = parser.parse_args()
-    try: import selenium  # noqa: F401
-    except ImportError: return print('site: selenium is not installed; the pages were not opened in a browser') or 0
-    if not (shutil.which('chromium') or shutil.which('google-chrome')) or not shutil.which('chromedriver'):
-        return print('site: no chromium with chromedriver here; the pages were not opened in a browser') or 0
+    if why := chromium(): return print(f'site: {why}; the pages were not opened in a browser') or 0
     pages = [p.relative_to(SITE).as_posix() for p in sorted(SITE.rglob('*.html')) if 'site_libs' not in p.parts]
     if not pages: sys.exit(f'{SITE}: no pages; build them with `make docs`')
     server = ThreadingHTTPServer(('127.0.0.1', 0), partial(Quiet, directory=SITE))

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Build the sdist, the wheel out of the sdist, install the wheel where nbdev is not, and import it outside of the checkout.
+# Build the sdist, the wheel out of the sdist, install the wheel where nbdev is not, import it and paint a picture outside of the checkout.
 # Uses a fresh environment in .venv-wheel (about 6 GB and some minutes), removed at the end unless KEEP=1.
 set -eu
 cd "$(dirname "$0")/.."
@@ -23,5 +23,10 @@ if "$env/bin/python" -c 'import nbdev' 2>/dev/null; then die "nbdev was installe
 cd "$work"
 "$env/bin/python" -c 'from monet_course.train import fit'
 "$env/bin/python" -c 'import monet_course, sys; sys.exit(not monet_course.__file__.startswith(sys.prefix))' || die "this was not the installed library"
-for command in monet_fit monet_paint monet_score monet_submit; do "$env/bin/$command" --help >/dev/null || die "$command --help failed"; done
-echo "wheel-check: installed from the wheel, imported without nbdev"
+for command in monet_fit monet_paint monet_score monet_submit monet_export; do "$env/bin/$command" --help >/dev/null || die "$command --help failed"; done
+
+# the painter travels in the wheel: a picture is painted by nothing but what was just installed
+"$env/bin/python" -c 'from PIL import Image; Image.radial_gradient("L").convert("RGB").save("photo.png")'
+"$env/bin/monet_paint" photo.png --device cpu >paint.log 2>&1 || { cat paint.log >&2; die "monet_paint failed"; }
+"$env/bin/python" -c 'from PIL import Image, ImageChops; a, b = map(Image.open, ("photo.png", "photo_monet.png")); assert a.size == b.size and ImageChops.difference(a, b).getbbox()' || die "nothing was painted"
+echo "wheel-check: installed from the wheel, imported without nbdev, and a picture painted"

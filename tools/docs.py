@@ -19,6 +19,8 @@ from latex2mathml.converter import convert
 from nbdev.config import get_config
 from nbdev.showdoc import show_doc
 
+import paint_page
+
 ROOT = Path(__file__).resolve().parent.parent
 NBS, PROC, OUT = ROOT/'nbs', ROOT/'_proc', ROOT/'_docs'
 FORMULA = re.compile(r'(?P<code>```.*?```|`[^`\n]*`)|\$\$(?P<block>.+?)\$\$|(?<![\\$])\$(?P<line>[^$\n]+?(?:\n[^$\n]+?){0,2})\$(?!\d)', re.S)
@@ -137,7 +139,7 @@ def settings(cfg):
     sidebar['contents'].append(dict(section='Exercises', contents=exercise_entries()))
     modules = sorted(p.stem for p in (PROC/'api').glob('*.md'))
     for part in sidebar['contents']:
-        if isinstance(part, dict): part['contents'] = [x for x in part['contents'] if (PROC/(x['href'] if isinstance(x, dict) else x)).exists()]
+        if 'contents' in part: part['contents'] = [x for x in part['contents'] if (PROC/(x['href'] if isinstance(x, dict) else x)).exists()]
     sidebar['contents'].append(dict(section='Reference', contents=[f'api/{m}.md' for m in modules]))
     site['website']['sidebar'] = {**site['website'].get('sidebar', {}), **sidebar}
     site['project']['output-dir'] = '../_docs'
@@ -152,9 +154,12 @@ def main():
     shutil.copytree(NBS/'images', PROC/'images')
     shutil.copy(NBS/'styles.css', PROC)
     (PROC/'changelog.md').write_text((ROOT/'CHANGELOG.md').read_text())
+    painter = paint_page.painter_files()
+    (PROC/'paint_here.md').write_text(paint_page.page(formulas(linked((NBS/'paint_here.md').read_text(), names)), bool(painter)))
     for stem in sorted(set(names.values())): api_page(stem, names)
     (PROC/'_quarto.yml').write_text(yaml.safe_dump(settings(cfg), sort_keys=False))
     subprocess.run([Path(sys.executable).with_name('smalldocs'), 'render', PROC], check=True)
+    paint_page.put(painter, OUT/'paint_here')
     for css in (OUT/'site_libs').rglob('*.css'): # themes ask a third party for fonts; the reader's own serve as well
         css.write_text(re.sub(r'@import\s*url\(["\']?https?://[^)]*\)\s*;|@import\s*["\']https?://[^"\']*["\']\s*;', '', css.read_text()))
 
