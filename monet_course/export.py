@@ -22,7 +22,7 @@ import torch.nn as nn
 
 from .data import command_parser, writing
 from .paint import DIRECTIONS, CommonNorm, Painter, ends_with, reach
-from .resnet import check_image
+from .resnet import InstanceNorm2d, check_image
 from .unet import levels_advice
 
 # %% ../nbs/17_export.ipynb #6e3ef907
@@ -84,7 +84,7 @@ def runner(
 class LayerTracer(torch.fx.Tracer):
     "Notes which layer is given what. Checks of the size are noted, not run."
     def __init__(self): super().__init__(autowrap_functions=(check_image, levels_advice))
-    def is_leaf_module(self, m, name): return isinstance(m, CommonNorm) or super().is_leaf_module(m, name)
+    def is_leaf_module(self, m, name): return isinstance(m, (CommonNorm, InstanceNorm2d)) or super().is_leaf_module(m, name)
 
 # %% ../nbs/17_export.ipynb #93a450d6
 PADS = dict(reflect='reflect', replicate='edge') # names in PyTorch and in ONNX
@@ -120,7 +120,7 @@ def write_upsample(g, m, x):
     return g.node('Resize', x, '', scales, mode='nearest', coordinate_transformation_mode='asymmetric', nearest_mode='floor')
 
 LAYERS = {
-    nn.Conv2d: write_conv, nn.ConvTranspose2d: write_transpose, nn.BatchNorm2d: write_batch_norm, nn.InstanceNorm2d: write_instance_norm,
+    nn.Conv2d: write_conv, nn.ConvTranspose2d: write_transpose, nn.BatchNorm2d: write_batch_norm, InstanceNorm2d: write_instance_norm,
     CommonNorm: lambda g, m, x: write_instance_norm(g, m.norm, x),
     nn.Upsample: write_upsample,
     nn.PixelShuffle: lambda g, m, x: g.node('DepthToSpace', x, blocksize=m.upscale_factor, mode='CRD'),
