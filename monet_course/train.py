@@ -639,6 +639,9 @@ class Run:
             begun.mkdir(parents=True)
             with writing(begun/'config.json') as f: f.write_text(json.dumps(dict(settings=asdict(config), versions=versions()), indent=2))
             begun.rename(path)
+        except OSError as e:
+            if e.errno not in (errno.ENOSPC, errno.EDQUOT): raise
+            raise OSError(e.errno, f'{path}: the disk is full, nothing was begun. Make room, or name another folder with out=') from None
         finally: shutil.rmtree(begun, ignore_errors=True)
         return cls(path)
 
