@@ -224,7 +224,7 @@ def weighted_total(losses, weights): return weights.total(losses)
 def _do_one_batch(self: CycleLearner):
     "The heart of the course: one step of CycleGAN."
     photo, monet, nets = self.x, self.y, self.model
-    if self.compile: torch.compiler.cudagraph_mark_step_begin() # what the last step's CUDA graphs made may be overwritten
+    if self.compile is not None: torch.compiler.cudagraph_mark_step_begin() # what the last step's CUDA graphs made may be overwritten
     weights = weights_at(self.weights, self.pct_train)
     with_identity = weights.identity > 0 and self.identity_every > 0 and self.step % self.identity_every == 0
 
