@@ -96,12 +96,13 @@ def generator_losses(
     nets: CycleGAN,
     out: AttrDict, # the pictures of `nets(photo, monet)`
     gan_loss: GanLoss = gan_loss('lsgan'), # its `gen` is used; see lesson 02
+    cycle_pool: int = 1, # the cycle loss compares means of squares of this side; 1: pixels
 ) -> dict: # unweighted scalars by name
     "What the two generators are told: fool both judges, come back, leave well alone."
+    def cycle(there_and_back, start): return F.l1_loss(*(F.avg_pool2d(x.float(), cycle_pool) for x in (there_and_back, start)))
     losses = dict(gan_monet=gan_loss.gen(nets.disc_monet(out.fake_monet)),
                   gan_photo=gan_loss.gen(nets.disc_photo(out.fake_photo)),
-                  cycle_photo=F.l1_loss(out.cycled_photo.float(), out.photo),
-                  cycle_monet=F.l1_loss(out.cycled_monet.float(), out.monet))
+                  cycle_photo=cycle(out.cycled_photo, out.photo), cycle_monet=cycle(out.cycled_monet, out.monet))
     if out.same_monet is not None:
         losses.update(identity_photo=F.l1_loss(out.same_photo.float(), out.photo),
                       identity_monet=F.l1_loss(out.same_monet.float(), out.monet))

@@ -47,9 +47,10 @@ def pad_to(
     "Continue pictures at the right and at the bottom by their mirror image."
     for axis in (2, 3):
         n = x.shape[axis]
-        size = max(math.ceil(n/multiple), math.ceil(smallest/multiple))*multiple
-        i = torch.arange(size, device=x.device) % (2*n)
-        if size > n: x = x.index_select(axis, torch.minimum(i, 2*n - 1 - i))
+        size = torch.sym_max((n + multiple - 1)//multiple, (smallest + multiple - 1)//multiple)*multiple # the larger, also of sizes not yet known (lesson 17)
+        twice = torch.full((1,), 2*n, device=x.device)
+        i = torch.arange(size, device=x.device) % twice
+        x = x.index_select(axis, torch.minimum(i, twice - 1 - i))
     return x
 
 # %% ../nbs/11_paint.ipynb #6f8766e8
@@ -57,7 +58,7 @@ def reach(
     net: nn.Module, # a generator of lesson 05 or 06
 ) -> int: # pixels; never too few
     "How far to each side a pixel of the painting sees, if norms have fixed statistics."
-    side, jump = 0., 1.
+    side, jump = 2.*(getattr(net, 'squint', 1) - 1), 1.
     for m in net.modules(): # in the order of the longest way through the network
         if isinstance(m, nn.Conv2d): side, jump = side + m.kernel_size[0]//2*jump, jump*m.stride[0]
         elif isinstance(m, nn.ConvTranspose2d): side, jump = side + m.kernel_size[0]//2*jump/m.stride[0], jump/m.stride[0]

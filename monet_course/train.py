@@ -184,6 +184,7 @@ class CycleLearner(Learner):
         weights: LossWeights | dict = LossWeights(), # or {progress: weights}, see `weights_at`
         adversarial: str = 'lsgan', # a name in `gan_losses` (lesson 02)
         identity_every: int = 1, # steps from one identity loss to the next; 0: never
+        cycle_pool: int = 1, # the cycle loss compares means of squares of this side; 1: pixels
         amp: str = 'fp32', # 'fp32', 'bf16' or 'fp16'
         compile: dict | None = None, # arguments of `torch.compile` for the four networks; None: not compiled
         pool: int = 50, # pictures that each image pool remembers; 0: off
@@ -196,7 +197,8 @@ class CycleLearner(Learner):
         team: Alone = Alone(), # the processes that train together, lesson 16
         **kwargs, # of fastai's `Learner`: cbs, path, ...
     ):
-        self.weights, self.identity_every, self.disc_opts, self.gan_loss = weights, identity_every, disc_opts, gan_loss(adversarial)
+        self.weights, self.identity_every, self.cycle_pool = weights, identity_every, cycle_pool
+        self.disc_opts, self.gan_loss = disc_opts, gan_loss(adversarial)
         self.lr_coefs, self.step, self.named_losses = dict(gen_lr_coef=gen_lr_coef, disc_lr_coef=disc_lr_coef), 0, {}
         self.pool_monet, self.pool_photo, self.team = ImagePool(pool, seed + 2*team.rank), ImagePool(pool, seed + 2*team.rank + 1), team
         device = torch.device(dls.device or 'cpu')
@@ -233,7 +235,7 @@ def _do_one_batch(self: CycleLearner):
         out = nets(photo, monet, identity=with_identity)
         self.pred = out.fake_monet
         self('after_pred')
-        with frozen(nets.discriminators): losses = generator_losses(nets, out, self.gan_loss)
+        with frozen(nets.discriminators): losses = generator_losses(nets, out, self.gan_loss, self.cycle_pool)
     self.named_losses = {name: loss.detach() for name, loss in losses.items()}
     self.loss_grad = self.loss_func(losses, weights)
     self.loss = self.loss_grad.detach()
@@ -530,6 +532,7 @@ class Config:
     identity: float = 2. # weight of the identity loss
     weight_changes: list = field(default_factory=list) # later weights: [[progress, {"cycle": 12}], ...]
     identity_every: int = 4 # steps from one identity loss to the next; 0: never
+    cycle_pool: int = 1 # the cycle loss compares means of squares of this side; 1: pixels
     lr: float = 1e-3 # Adam's learning rate
     decay_start: float = 0.5 # part of the training after which the learning rate falls linearly to 0
     gen_lr_coef: float = 1. # factor on the generators' learning rate
@@ -550,6 +553,7 @@ class Config:
             self._need(name, getattr(self, name) >= 0, '0 or more')
         self._need('decay_start', 0 <= self.decay_start <= 1, 'a part of the training, from 0 to 1')
         self._need('ema', 0 <= self.ema < 1, 'from 0 to below 1')
+        self._need('cycle_pool', self.cycle_pool >= 1 and self.crop % self.cycle_pool == 0, f'a divisor of the crop ({self.crop})')
         self._need('disc_opts', self.disc_opts in (1, 2), '1 (one optimiser for both) or 2')
         self._need('adversarial', self.adversarial in gan_losses, ', '.join(gan_losses))
         self._need('amp', self.amp in ('auto', *precisions), f"auto, {', '.join(precisions)}")
@@ -578,6 +582,8 @@ class Config:
 presets = dict(
     laptop=dict(),
     studio=dict(size=128, crop=64, epochs=34, generator=dict(small_resnet, width=32, norm='instance'), discriminator=dict(n_layers=2, width=64), lr=2e-4),
+    painter=dict(size=256, crop=96, epochs=34, generator=dict(arch='unet', levels=4, width=32, up='resize', norm='batch', skip=True, padding='replicate', squint=4),
+                 discriminator=dict(n_layers=2, width=64), cycle_pool=4, identity=.5, lr=7e-4),
     paper=dict(size=286, crop=256, batch=1, epochs=200, generator=dict(arch='resnet', width=64, blocks=9),
                discriminator=dict(n_layers=3, width=64), init_std=0.02, cycle=10., identity=5., identity_every=1, lr=2e-4))
 
@@ -707,7 +713,7 @@ def make_learner(
     "Networks and learner as `config` describes them, from its seed."
     random.seed(config.seed); np.random.seed(config.seed % 2**32); torch.manual_seed(config.seed)
     nets = CycleGAN(partial(build_generator, **config.generator), partial(patchgan, **config.discriminator), config.init_std)
-    names = ['adversarial', 'identity_every', 'amp', 'compile', 'pool', 'ema', 'gen_lr_coef', 'disc_lr_coef', 'disc_opts', 'seed', 'lr']
+    names = ['adversarial', 'identity_every', 'cycle_pool', 'amp', 'compile', 'pool', 'ema', 'gen_lr_coef', 'disc_lr_coef', 'disc_opts', 'seed', 'lr']
     return learner(dls, nets, config.weights, **{n: getattr(config, n) for n in names}, **kwargs)
 
 # %% ../nbs/09_train.ipynb #179515f7
@@ -761,7 +767,7 @@ def fit(
     data=None, # folder of pictures (lesson 00 says which layouts); without it: generated landscapes
     resume=None, # folder of a run that was stopped: go on exactly there, with its settings
     out='runs', # folder in which the new run's folder is made
-    preset='laptop', # where the settings start: 'laptop' (minutes), 'studio' (about an hour on a CPU) or 'paper' (CycleGAN as published)
+    preset='laptop', # where the settings start: 'laptop' (minutes), 'studio' or 'painter' (about an hour on a CPU) or 'paper' (CycleGAN as published)
     cbs=None, # more fastai callbacks
     **kwargs, # any field of `Config`
 ) -> Run: # the folder with all that came out; `run.learn` is the fastai learner
