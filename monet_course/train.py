@@ -582,8 +582,8 @@ class Config:
 presets = dict(
     laptop=dict(),
     studio=dict(size=128, crop=64, epochs=34, generator=dict(small_resnet, width=32, norm='instance'), discriminator=dict(n_layers=2, width=64), lr=2e-4),
-    painter=dict(size=256, crop=96, epochs=34, generator=dict(arch='unet', levels=4, width=32, up='resize', norm='batch', skip=True, padding='replicate', squint=4),
-                 discriminator=dict(n_layers=2, width=64), cycle_pool=4, identity=.5, lr=7e-4),
+    painter=dict(size=256, crop=96, epochs=27, generator=dict(arch='unet', levels=4, width=32, up='resize', norm='batch', skip=True, squint=4),
+                 discriminator=dict(n_layers=2, width=64), cycle_pool=4, identity=1.),
     paper=dict(size=286, crop=256, batch=1, epochs=200, generator=dict(arch='resnet', width=64, blocks=9),
                discriminator=dict(n_layers=3, width=64), init_std=0.02, cycle=10., identity=5., identity_every=1, lr=2e-4))
 

@@ -48,12 +48,13 @@ def up_level(
 
 # %% ../nbs/06_unet_generator.ipynb #6552b8ac
 def squinted(
-    x: torch.Tensor, # (n, c, h, w)
+    x: torch.Tensor, # (n, c, h, w), sides are multiples of `side`
     side: int, # of the squares in pixels; 1 leaves the picture as it is
 ) -> torch.Tensor: # the same shape
-    "Means of squares around every pixel, four times over: nearly a Gauss blur with a standard deviation of 0.58 `side`."
+    "The means of squares of pixels, joined without edges or kinks."
     if side == 1: return x
-    for padding in 2*(side//2, (side - 1)//2): x = F.avg_pool2d(x, side, stride=1, padding=padding, count_include_pad=False)
+    x = F.interpolate(F.avg_pool2d(x, side), scale_factor=side, mode='nearest')
+    for padding in (side//2, (side - 1)//2): x = F.avg_pool2d(x, side, stride=1, padding=padding, count_include_pad=False)
     return x
 
 # %% ../nbs/06_unet_generator.ipynb #27a0ce38
@@ -108,14 +109,14 @@ def unet_generator(
     norm: str = 'instance', # "instance", "batch" or "none"
     skip: bool = False, # output = input + change, starting as the identity (no tanh)
     padding: str = 'zeros', # border of the convolutions: "zeros", "replicate" or "reflect"; transposed ones know only zeros
-    squint: int = 1, # see means of squares of this side, see `squinted`; 1: every pixel
+    squint: int = 1, # see only means of squares of this side: a power of 2, at most 2**levels
     in_ch: int = 3, # channels of the input
     out_ch: int = 3, # channels of the output
 ) -> nn.Module: # (n, in_ch, h, w) -> (n, out_ch, h, w)
     "A U-Net of `levels` levels; its outermost and its innermost level have no norm."
     check_choice('up', up, UPSAMPLERS), check_choice('norm', norm, NORMS), check_skip(skip, in_ch, out_ch)
-    check_positive(levels=levels, width=width, max_width=max_width, squint=squint, in_ch=in_ch, out_ch=out_ch)
-    check_choice('padding', padding, PADDINGS)
+    check_positive(levels=levels, width=width, max_width=max_width, in_ch=in_ch, out_ch=out_ch)
+    check_choice('padding', padding, PADDINGS), check_choice('squint', squint, [2**i for i in range(levels + 1)])
     widths, last = level_widths(levels, width, max_width), levels - 1
     downs = [down_level(i, o, norm, level, last, padding) for level, (i, o) in enumerate(zip([in_ch, *widths], widths))]
     reads = [2 * w for w in widths[:-1]] + widths[-1:]  # channels that each level of the decoder reads
