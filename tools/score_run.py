@@ -90,4 +90,4 @@ if __name__ == '__main__':
                                memorisation_distance=round(distance, 3)))
             print(f'{name:<44} against {len(monets)} Monets of {folder}: KID x 1000 = {score:6.1f} +- {spread:4.1f}, memorisation distance {distance:.3f}'
                   f'  ({extractor.name}, {args.size} px)', flush=True)
-    if args.out: Path(args.out).write_text(json.dumps(dict(extractor=extractor.name, size=args.size, scores=scores), indent=1) + '\n')
+    if args.out: Path(args.out).write_text(json.dumps(scores, indent=1) + '\n')
