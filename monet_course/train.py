@@ -834,7 +834,7 @@ def fit_arguments(
 def monet_fit():
     "Train photo2monet on a folder of pictures, or without one on generated landscapes."
     try: run = fit(**fit_arguments())
-    except (ValueError, OSError, MemoryError, TrainingDiverged) as e: sys.exit(print(f'monet_fit: {e}', file=sys.stderr) or 2)
+    except (ValueError, OSError, ImportError, MemoryError, TrainingDiverged) as e: sys.exit(print(f'monet_fit: {e}', file=sys.stderr) or 2)
     if run.learn.team.rank == 0: print(f'The run is in {run.path}')
     if run.stopped: sys.exit(128 + run.stopped)
 
