@@ -787,7 +787,7 @@ def fit(
     data=None, # folder of pictures (lesson 00 says which layouts); without it: generated landscapes
     resume=None, # folder of a run that was stopped: go on exactly there, with its settings
     out='runs', # folder in which the new run's folder is made
-    preset='laptop', # where the settings start: 'laptop' (minutes), 'studio' or 'sketcher' (an hour or two on a CPU), 'painter' (minutes, after a sketcher, see `start`) or 'paper' (CycleGAN as published)
+    preset='laptop', # where the settings start: 'laptop' (minutes), 'studio' (about an hour on a CPU), 'sketcher' (hours), 'painter' (minutes, after a sketcher, see `start`) or 'paper' (CycleGAN as published)
     cbs=None, # more fastai callbacks
     **kwargs, # any field of `Config`
 ) -> Run: # the folder with all that came out; `run.learn` is the fastai learner
