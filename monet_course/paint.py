@@ -345,18 +345,6 @@ def paint_alike(self:Painter,
         if alpha is not None: painting.putalpha(alpha)
     return paintings
 
-def enlarged(
-    painting: Image.Image, # of a photo that was scaled down; mode RGB or RGBA
-    photo, # a PIL picture, a uint8 array, or the path of a file
-    strength: float = 1., # 0: the photo, 1: the painting
-) -> Image.Image: # with the photo's alpha
-    "A painting at the photo's own size."
-    rgb, alpha = split_alpha(open_picture(photo))
-    large = painting.convert('RGB').resize(rgb.size, Image.Resampling.LANCZOS)
-    if strength < 1: large = Image.blend(rgb, large, strength)
-    if alpha is not None: large.putalpha(alpha)
-    return large
-
 # %% ../nbs/11_paint.ipynb #16e6a642
 @patch
 def paint(self:Painter,
@@ -372,6 +360,20 @@ def paint(self:Painter,
         parts = split_alpha(open_picture(picture, size), size)
     painting = self.paint_alike([parts], 1. if full_size else strength, progress)[0]
     return enlarged(painting, picture, strength) if full_size else painting
+
+# %% ../nbs/11_paint.ipynb #1f07dcfb
+def enlarged(
+    painting: Image.Image, # of a photo that was scaled down; mode RGB or RGBA
+    photo, # a PIL picture, a uint8 array, or the path of a file
+    strength: float = 1., # 0: the photo, 1: the painting
+) -> Image.Image: # with the photo's alpha
+    "A painting at the photo's own size."
+    rgb, alpha = split_alpha(open_picture(photo))
+    large = painting.convert('RGB').resize(rgb.size, Image.Resampling.LANCZOS)
+    if strength < 1: large = Image.blend(rgb, large, strength)
+    if alpha is not None: large.putalpha(alpha)
+    large.info.clear() # `blend` hands on the photo's notes
+    return large
 
 # %% ../nbs/11_paint.ipynb #24d6160c
 FORMATS = {'.jpg': ('JPEG', dict(quality=95, subsampling=0)), '.jpeg': ('JPEG', dict(quality=95, subsampling=0)), '.png': ('PNG', {}),
@@ -462,11 +464,13 @@ def paint_batch(self:Painter, jobs, strength=1., size=None, full_size=False, pro
     while read:
         n = len(read) if len({parts[0].size for *_, parts in read}) == 1 else 1
         now, read = read[:n], read[n:]
-        try: paintings = self.paint_alike([parts for *_, parts in now], 1. if full_size else strength, progress)
+        mixed = 1. if full_size else strength # else the photo is mixed in at its own size
+        try: paintings = self.paint_alike([parts for *_, parts in now], mixed, progress)
         except (RuntimeError, MemoryError) as e:
             advice = '; a smaller tile needs less memory' if isinstance(e, (MemoryError, torch.OutOfMemoryError)) else ''
             yield from ((photo, painting, f'{photo}: {one_line(e)}{advice}') for photo, painting, _ in now)
-        else: yield from ((photo, painting, write(p, painting, photo if full_size else None, strength)) for (photo, painting, _), p in zip(now, paintings))
+        else:
+            for (photo, painting, _), p in zip(now, paintings): yield photo, painting, write(p, painting, photo if full_size else None, strength)
 
 def write(picture, path, photo=None, strength=1.):
     "Save a painting, with its folder, enlarged if a photo is given; returns what went wrong. A full disk ends everything."
@@ -492,7 +496,7 @@ def paint_files(self:Painter,
     "Paint files one by one or several together; a broken one does not stop the rest."
     check_settings(strength, batch, size)
     report = Report(skipped=[painting for _, painting in jobs if os.path.isfile(painting) and not overwrite],
-                    how=f'at {size} pixels on the longer side' + ', then enlarged'*full_size)
+                    how=f'at {size} pixels on the longer side' + ' and enlarged'*full_size)
     todo = [job for job in jobs if overwrite or not os.path.isfile(job[1])]
     over_tiles, over_files = (progress, False) if len(todo) == 1 else (False, progress)
     results = (result for group in batches(todo, batch, self.tile**2, size)
@@ -657,8 +661,8 @@ def paint_command(
     out: str = None, # file name of the painting, or a folder for several; without it beside the photos, with _monet added to the names
     direction: str = 'photo2monet', # which of the two generators: photo2monet or monet2photo
     strength: float = 1., # 0 is the photo, 1 the painting
-    size: int = WORKING_SIZE, # longer side in pixels at which photos are painted: smaller for broader strokes, larger for finer ones; 0: the photo's own size, strokes of 4 to 8 pixels. Smaller photos keep their size
-    full_size: bool = False, # enlarge the paintings to the photos' own size
+    size: int = WORKING_SIZE, # larger photos are scaled down to this many pixels on the longer side, so that strokes show; 0: no photo is
+    full_size: bool = False, # enlarge the paintings to the photos' own size; strokes become broader
     tile: int = 1024, # pictures of more than tile x tile pixels are painted in tiles: smaller needs less memory, larger is faster
     fast: bool = False, # large pictures: several times faster, in a slightly different tone
     batch: int = 4, # pictures of equal size that are painted together
@@ -677,7 +681,7 @@ def paint_command(
     counts, *problems = str(report).splitlines()
     for painting in report.painted[:10]: print(painting)
     print(counts + '; --overwrite paints again'*bool(report.skipped))
-    if report.scaled and not full_size: print("A larger --size gives finer strokes, --full-size the photo's own size with the same strokes")
+    if report.scaled and not full_size: print("A larger --size paints finer strokes; --full-size enlarges the painting to the photo's own size")
     for problem in problems: print(problem, file=sys.stderr)
     if report.failed: sys.exit(1)
 

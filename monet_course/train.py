@@ -694,9 +694,10 @@ class Run:
     def paint(
         self,
         picture, # a PIL picture or the path of one
-    ) -> Image.Image: # the painting, of the same size
+        **kwargs, # of `Painter.paint`: strength, size, full_size
+    ) -> Image.Image: # the painting
         "Paint one picture."
-        return self.painter().paint(picture)
+        return self.painter().paint(picture, **kwargs)
 
     def export(
         self,

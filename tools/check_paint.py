@@ -82,7 +82,7 @@ def same_as_pytorch(visitor, painter, wanted):
     "The painting on the page is PyTorch's of the photo on the page."
     photo, painting = visitor.canvas('before'), visitor.canvas('after')
     assert photo.size == painting.size == wanted, (photo.size, painting.size, wanted)
-    off, changed = levels(painting, painter.paint(photo)), levels(painting, photo)
+    off, changed = levels(painting, painter.paint(photo, size=None)), levels(painting, photo)
     assert off.max() <= 1 and off.mean() < .02, f'the browser paints otherwise than PyTorch: levels of 255, at most {off.max()}, mean {off.mean():.3f}'
     assert changed.mean() > 2, f'hardly painted: {changed.mean():.2f} levels from the photo'
     return off
@@ -101,11 +101,16 @@ def paints(visitor, painter, folder):
     same_as_pytorch(visitor, painter, (187, 301))
 
 
-def sizes(visitor, painter):
-    "Another size paints again; a sample paints."
+def sizes(visitor, painter, folder):
+    "Large photos are painted at the size that the library takes; another size paints again; a sample paints."
     from selenium.webdriver.common.by import By
+    from monet_course.paint import WORKING_SIZE, working_size
+    assert (side := visitor.find('side').get_attribute('value')) == str(WORKING_SIZE), f'the page begins with {side} pixels, the library with {WORKING_SIZE}'
+    photo_of(1000, 700).save(folder/'wide.png')
+    visitor.give(folder/'wide.png'); time.sleep(.2); visitor.wait()
+    same_as_pytorch(visitor, painter, working_size((1000, 700)))
     visitor.driver.find_element(By.CSS_SELECTOR, '[data-sample=pagoda]').click(); time.sleep(.3); visitor.wait()
-    same_as_pytorch(visitor, painter, (512, 342))
+    same_as_pytorch(visitor, painter, (640, 427))
     visitor.choose(256); time.sleep(.1); visitor.wait()
     same_as_pytorch(visitor, painter, (256, 171))
 
@@ -201,7 +206,7 @@ def look(driver, visitor, painter, folder, shots):
     "All of it, on a desk and on a phone."
     shot = lambda name: shots and save(driver, shots/f'paint_{name}.png')
     visitor.open(); shot('empty')
-    paints(visitor, painter, folder); sizes(visitor, painter); shot('done')
+    paints(visitor, painter, folder); sizes(visitor, painter, folder); shot('done')
     visitor.choose(512); time.sleep(.1); visitor.wait()
     slides(visitor); refuses(visitor, folder); shot('refused'); cancels(visitor, folder); carries(driver, visitor, painter, folder)
     driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', dict(width=390, height=844, deviceScaleFactor=2, mobile=True))
