@@ -464,7 +464,7 @@ def paint_batch(self:Painter, jobs, strength=1., size=None, full_size=False, pro
     while read:
         n = len(read) if len({parts[0].size for *_, parts in read}) == 1 else 1
         now, read = read[:n], read[n:]
-        mixed = 1. if full_size else strength # else the photo is mixed in at its own size
+        mixed = 1. if full_size else strength # `enlarged` mixes in the photo at its own size
         try: paintings = self.paint_alike([parts for *_, parts in now], mixed, progress)
         except (RuntimeError, MemoryError) as e:
             advice = '; a smaller tile needs less memory' if isinstance(e, (MemoryError, torch.OutOfMemoryError)) else ''
@@ -661,7 +661,7 @@ def paint_command(
     out: str = None, # file name of the painting, or a folder for several; without it beside the photos, with _monet added to the names
     direction: str = 'photo2monet', # which of the two generators: photo2monet or monet2photo
     strength: float = 1., # 0 is the photo, 1 the painting
-    size: int = WORKING_SIZE, # larger photos are scaled down to this many pixels on the longer side, so that strokes show; 0: no photo is
+    size: int = WORKING_SIZE, # longer side in pixels at which larger photos are painted: smaller for broader strokes; 0: own size
     full_size: bool = False, # enlarge the paintings to the photos' own size; strokes become broader
     tile: int = 1024, # pictures of more than tile x tile pixels are painted in tiles: smaller needs less memory, larger is faster
     fast: bool = False, # large pictures: several times faster, in a slightly different tone
