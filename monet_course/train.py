@@ -839,8 +839,7 @@ def monet_fit():
     if run.stopped: sys.exit(128 + run.stopped)
 
 # %% ../nbs/09_train.ipynb #49c53d76
-#| eval: false
-if __name__ == '__main__':
+if __name__ == '__main__' and globals().get('__package__'): # a notebook is __main__ too, but in no package
     from monet_course.train import monet_fit # the module itself, not its copy called __main__
     monet_fit()
 
