@@ -47,7 +47,7 @@ def length(
 # %% ../nbs/27_recipes.ipynb #09f241d7
 def for_cpu(side, pictures):
     "The best that is known for about an hour of a CPU."
-    why = 'a CPU, about an hour'
+    why = 'about an hour of a CPU'
     size = max(min(side, 160), 64) # pictures are hardly enlarged
     changes = {} if size == 160 else dict(size=size, crop=size//32*16)
     return Recipe('sketcher', {**changes, **length(32_000, pictures, 4)}, why)
