@@ -6,7 +6,7 @@
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 bin = .venv/bin
 
-.PHONY: help setup demo test bench docs students notebooks check faults wheel-check newest-check clean
+.PHONY: help setup demo test bench docs students notebooks check faults anywhere clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -44,11 +44,8 @@ check: setup ## do notebooks, modules and README agree, are the notebooks clean,
 faults: setup ## kill trainings, fill a disk, open hostile pictures; say what was lost (minutes)
 	@$(bin)/python tools/faults.py $(ARGS)
 
-wheel-check: setup ## sdist, wheel out of the sdist, and an import where nbdev is not installed
-	@sh tools/check_wheel.sh
-
-newest-check: setup ## does the library run under the newest fastai and fastcore?
-	@sh tools/check_newest.sh
+anywhere: setup ## run each lesson alone from the built wheel, as on Colab: no nbdev, newest fastai; NB=07 for some
+	@sh tools/anywhere.sh $(NB)
 
 clean: ## remove build products; environments, runs and paintings stay
 	@rm -rf build dist _docs _proc .cache ./*.egg-info

@@ -900,6 +900,7 @@ def picture_folders(
     "Find the photos and the Monets of a data set."
     if photos is not None or monets is not None:
         if photos is None or monets is None: raise ValueError(f'photos={photos}, monets={monets}: name both folders')
+        if Path(photos).resolve() == Path(monets).resolve(): raise ValueError(f'photos={photos}, monets={monets}: the same folder twice')
         return PictureFolders(some_pictures(photos), some_pictures(monets), [], [])
     root = Path('.' if path is None else path)
     if path is None or not root.is_dir(): raise FileNotFoundError(f'path={path}: there is no such folder; {EXPECTED}')

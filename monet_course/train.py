@@ -6,9 +6,9 @@
 __all__ = ['precisions', 'loss_names', 'FORMAT', 'small_unet', 'small_resnet', 'presets', 'FULL_DISK', 'flat_then_linear',
            'GanOptimizer', 'pick_precision', 'Ema', 'NamedLoss', 'SmoothLoss', 'LateReading', 'Alone', 'CycleLearner',
            'weighted_total', 'TrainingDiverged', 'LossLog', 'random_state', 'set_random_state', 'training_state',
-           'load_training_state', 'read_checkpoint', 'Checkpoint', 'stop_on_signal', 'Previews', 'Config', 'config_dls',
-           'versions', 'Run', 'begin_with', 'make_learner', 'plain_words', 'what_to_do', 'find_team', 'fit',
-           'fit_arguments', 'monet_fit']
+           'load_training_state', 'read_checkpoint', 'Checkpoint', 'stop_on_signal', 'Previews', 'pick_device',
+           'Config', 'config_dls', 'versions', 'Run', 'begin_with', 'make_learner', 'plain_words', 'starting_point',
+           'what_to_do', 'find_team', 'seconds_a_step', 'about', 'introduce', 'fit', 'fit_arguments', 'monet_fit']
 
 # %% ../nbs/09_train.ipynb #efcbb119
 import csv
@@ -56,6 +56,7 @@ from .cyclegan import (CycleGAN, ImagePool, LossWeights, build_discriminator, bu
                                    generator_losses, save_generator, weights_at)
 from .losses import clip_weights, gan_loss, gan_losses
 from .jury import Jury
+from .recipes import Recipe, recipe, usual_side
 
 # %% ../nbs/09_train.ipynb #2a59691a
 def flat_then_linear(
@@ -514,10 +515,16 @@ class Previews(Callback):
 small_unet = dict(arch='unet', levels=4, width=32, up='resize', norm='batch', skip=True)
 small_resnet = dict(arch='resnet', width=16, blocks=3, up='resize', norm='batch', skip=True)
 
+def pick_device(name):
+    "What `device='auto'` stands for."
+    return name if name != 'auto' else 'cuda' if torch.cuda.is_available() else 'cpu'
+
 @dataclass
 class Config:
     "Every setting of a run. Its values are checked here and stored in the run's config.json."
     data: str | None = None # folder of pictures (lesson 00 says which layouts); without it: generated landscapes
+    photos: str | None = None # instead of data: folder of the pictures to be changed, photos or of any other kind ...
+    monets: str | None = None # ... and folder of the pictures to become like, Monets or of any other kind
     scenes: int = 800 # generated landscapes of each domain, when there is no folder
     size: int | None = None # shorter side in pixels to which pictures are scaled before cropping; default: 1.12 x crop, generated landscapes: crop
     crop: int = 64 # side in pixels of the random crops that the networks see
@@ -554,6 +561,8 @@ class Config:
         for name in ['scenes', 'crop', 'batch', 'epochs', 'log_every']: self._need(name, getattr(self, name) >= 1, 'a whole number from 1 up')
         for name in ['gan', 'cycle', 'identity', 'lr', 'gen_lr_coef', 'disc_lr_coef', 'identity_every', 'pool', 'workers', 'save_minutes']:
             self._need(name, getattr(self, name) >= 0, '0 or more')
+        if (self.photos is None) != (self.monets is None): raise ValueError(f'photos={self.photos!r}, monets={self.monets!r}: name both folders')
+        if self.data is not None and self.photos is not None: raise ValueError(f'data={str(self.data)!r} and photos={str(self.photos)!r}: name one folder with both, or photos and monets')
         self._need('decay_start', 0 <= self.decay_start <= 1, 'a part of the training, from 0 to 1')
         self._need('ema', 0 <= self.ema < 1, 'from 0 to below 1')
         self._need('cycle_pool', self.cycle_pool >= 1 and self.crop % self.cycle_pool == 0, f'a divisor of the crop ({self.crop})')
@@ -575,12 +584,17 @@ class Config:
         except (TypeError, ValueError) as e:
             raise ValueError(f'weight_changes={self.weight_changes!r}: a list of [progress, {{"gan": .., "cycle": .., "identity": ..}}]') from e
 
+    @property
+    def folders(self) -> dict: # arguments of `picture_folders`; empty for generated landscapes
+        "Where the pictures are."
+        return {name: path for name, path in dict(path=self.data, photos=self.photos, monets=self.monets).items() if path is not None}
+
     def settled(self) -> 'Config':
         "The same with every `auto` and default decided for this machine."
-        device = self.device if self.device != 'auto' else 'cuda' if torch.cuda.is_available() else 'cpu'
-        size = self.size or (self.crop if self.data is None else math.ceil(1.12 * self.crop))
-        return replace(self, device=device, size=size, amp=pick_precision(device) if self.amp == 'auto' else self.amp,
-                       data=None if self.data is None else str(self.data), start=None if self.start is None else str(self.start))
+        device = pick_device(self.device)
+        size = self.size or (math.ceil(1.12 * self.crop) if self.folders else self.crop)
+        paths = {name: str(path) for name in ['data', 'photos', 'monets', 'start'] if (path := getattr(self, name)) is not None}
+        return replace(self, device=device, size=size, amp=pick_precision(device) if self.amp == 'auto' else self.amp, **paths)
 
 presets = dict(
     laptop=dict(),
@@ -599,13 +613,13 @@ def config_dls(
     "The data that `config` asks for; the generated landscapes' photos and paintings show different scenes."
     kwargs = dict(size=config.size, crop=config.crop, bs=config.batch, epoch_len=config.epoch_len, seed=config.seed,
                   num_workers=config.workers, device=config.device, share=share)
-    if config.data is None:
+    if not config.folders:
         test_photos, test_paintings = toy_pairs(64, config.size, seed=2)
         dls = unpaired_dls(toy_pairs(config.scenes, config.size, seed=0)[0], toy_pairs(config.scenes, config.size, seed=1)[1],
                            test_photos, test_paintings, **kwargs)
         photos, paintings = [torch.from_numpy(p[:8]).permute(0, 3, 1, 2) / 127.5 - 1 for p in (test_photos, test_paintings)]
         return dls, photos, paintings
-    found = picture_folders(config.data)
+    found = picture_folders(**config.folders)
     dls = unpaired_dls(found.photos, found.monets, found.test_photos, found.test_monets, on_broken='skip', **kwargs)
     return dls, dls.valid.dataset.batch(range(min(8, len(dls.valid.dataset))))[0], None
 
@@ -631,7 +645,7 @@ class Run:
         settings = self.path/'config.json'
         if not settings.exists(): raise FileNotFoundError(f'{self.path}: no config.json in there, so this is not the folder of a run')
         stored = json.loads(settings.read_text())
-        self.versions, self.learn, self.stopped = stored['versions'], None, None
+        self.versions, self.recipe, self.learn, self.stopped = stored['versions'], stored.get('recipe'), None, None
         self.config = Config(**stored['settings'])
 
     @classmethod
@@ -639,6 +653,7 @@ class Run:
         cls,
         out, # folder that holds the runs
         config: Config, # settled
+        recipe: str | None = None, # why these settings, if they were chosen for the user
     ) -> 'Run':
         "Make the folder of a new run, named by date and time."
         name = datetime.now().strftime('%Y-%m-%d-%H%M%S')
@@ -647,7 +662,7 @@ class Run:
         begun = Path(out)/f'.{path.name}-{os.getpid()}' # gets its name when it is whole
         try:
             begun.mkdir(parents=True)
-            with writing(begun/'config.json') as f: f.write_text(json.dumps(dict(settings=asdict(config), versions=versions()), indent=2))
+            with writing(begun/'config.json') as f: f.write_text(json.dumps(dict(settings=asdict(config), recipe=recipe, versions=versions()), indent=2))
             begun.rename(path)
         except OSError as e:
             if e.errno not in (errno.ENOSPC, errno.EDQUOT): raise
@@ -758,22 +773,40 @@ def plain_words(
 
 
 # %% ../nbs/09_train.ipynb #be5ec60f
+def starting_point(
+    preset, # see `fit`
+    changes: dict, # fields of `Config` that were given
+) -> tuple: # fields of `Config` to start from, and the `Recipe` they are of or None
+    "The settings of a preset; 'auto' looks at pictures and machine."
+    if preset not in ('auto', *presets): raise ValueError(f"preset={preset!r}: choose one of auto, {', '.join(presets)}")
+    folders, chosen = Config(**{name: changes.get(name) for name in ('data', 'photos', 'monets')}).folders, None
+    if preset == 'auto' and folders:
+        found, device = picture_folders(**folders), pick_device(changes.get('device', 'auto'))
+        memory = torch.cuda.get_device_properties(device).total_memory/1e9 if device.startswith('cuda') else None
+        chosen = recipe(device, memory, min(map(usual_side, (found.photos, found.monets))), max(len(found.photos), len(found.monets)))
+    base = {**presets[chosen.preset], **chosen.changes} if chosen else dict(presets['laptop' if preset == 'auto' else preset])
+    if 'crop' in changes: base.pop('size', None) # another square, another scale
+    if chosen and 'epochs' in changes: base.pop('epoch_len', None) # these are passes over the pictures
+    return base, chosen
+
 def what_to_do(
     resume, # see `fit`
     preset, # see `fit`
     data, # see `fit`
     changes: dict, # fields of `Config` that were given
-) -> tuple: # the run that goes on, or None; its settled settings
+) -> tuple: # the run that goes on, or None; its settled settings; the `Recipe` that was chosen, or None
     "The settings of a training."
     if resume is None:
-        if preset not in presets: raise ValueError(f"preset={preset!r}: choose one of {', '.join(presets)}")
-        return None, Config(**{**presets[preset], 'data': data, **changes}).settled()
-    run = Run(resume)
-    if changes or preset != 'laptop': raise ValueError(f'resume={str(resume)!r}: a run goes on with its own settings; drop {", ".join(changes) or "preset"}')
+        base, chosen = starting_point(preset, changes := {**changes, 'data': data})
+        return None, Config(**{**base, **changes}).settled(), chosen
+    run, moved = Run(resume), {name: str(changes.pop(name)) for name in ('photos', 'monets') if changes.get(name) is not None}
+    if changes or preset != 'auto': raise ValueError(f'resume={str(resume)!r}: a run goes on with its own settings; drop {", ".join(changes) or "preset"}')
     sweep(run.path)
     if not run.checkpoint.exists(): print(f'{run.path}: stopped before its first checkpoint, so it begins at the beginning')
-    if data is not None: run.config.data = str(data)
-    return run, run.config
+    if data is not None: moved = dict(data=str(data), photos=None, monets=None)
+    elif moved: moved['data'] = None
+    run.config = replace(run.config, **moved)
+    return run, run.config, None
 
 def find_team() -> Alone: # or a `Team` of lesson 16
     "This process alone, or all that `torchrun` or `accelerate launch` started."
@@ -782,24 +815,65 @@ def find_team() -> Alone: # or a `Team` of lesson 16
     return Team()
 
 
+# %% ../nbs/09_train.ipynb #f1789ec1
+def seconds_a_step(
+    config: Config, # settled
+    dls: DataLoaders, # see `config_dls`
+    patience: float = 5., # seconds after which it tries no further
+) -> float: # mean of some steps, one with the identity loss among them where it has its turn
+    "How long a training step takes here, tried with networks of its own; chance is left as it was."
+    before = random_state()
+    learn = make_learner(replace(config, start=None), dls)
+    learn.create_opt()
+    learn.training, learn.pct_train = True, 0.
+    learn.xb, learn.yb = [(torch.rand(config.batch, 3, config.crop, config.crop).to(config.device, memory_format=learn.layout),) for _ in range(2)]
+    spent = []
+    while len(spent) <= max(min(config.identity_every, 4), 1) and sum(spent) < patience:
+        start = time.perf_counter()
+        learn._do_one_batch()
+        learn.loss.item() # waits for a GPU
+        spent.append(time.perf_counter() - start)
+    set_random_state(before)
+    return sum(spent[1:] or spent)/len(spent[1:] or spent) # the first warms up
+
+def about(seconds) -> str:
+    "A time as one would say it."
+    if seconds < 90: return 'about a minute' if seconds > 30 else 'less than a minute'
+    return f'about {seconds/60:.0f} minutes' if seconds < 5400 else f'about {seconds/3600:.1f} hours'
+
+def introduce(
+    config: Config, # settled
+    chosen: Recipe | None, # where 'auto' chose
+    dls: DataLoaders, # see `config_dls`
+):
+    "Say what was found, what was chosen and why, and how long it will take."
+    found, data = picture_folders(**config.folders), dls.train.dataset
+    print(f'Pictures: {len(data.sets[0]):,} in {found.photos[0].parent}, to be painted like the {len(data.sets[1]):,} in {found.monets[0].parent}')
+    if chosen: print(f"Settings: preset '{chosen.preset}', for {chosen.why}. Squares of {config.crop} pixels out of pictures scaled to {config.size}, {config.batch} at a time, in {config.amp}")
+    steps, each = config.epochs*(data.epoch_len//config.batch), None
+    if steps >= 20 and config.compile is None: each = seconds_a_step(config, dls)
+    print(f'Length: {config.epochs} epochs, {steps:,} steps' + (f', {about(each*steps)} ({each:.2f} s a step, tried just now)' if each else '')
+          + '. Ctrl-C stops and saves; every epoch leaves a preview', flush=True)
+
 # %% ../nbs/09_train.ipynb #86ccd256
 @delegates(Config)
 def fit(
-    data=None, # folder of pictures (lesson 00 says which layouts); without it: generated landscapes
+    data=None, # folder with the pictures of both domains (lesson 00 says which layouts); two folders: photos= and monets=; without any: generated landscapes
     resume=None, # folder of a run that was stopped: go on exactly there, with its settings
     out='runs', # folder in which the new run's folder is made
-    preset='laptop', # where the settings start: 'laptop' (minutes), 'studio' (about an hour on a CPU), 'sketcher' (hours), 'painter' (minutes, after a sketcher, see `start`) or 'paper' (CycleGAN as published)
+    preset='auto', # where the settings start: 'auto' (chosen for these pictures and this machine, lesson 27), 'laptop' (minutes), 'studio' or 'sketcher' (about an hour on a CPU), 'painter' (minutes, after a sketcher, see `start`) or 'paper' (CycleGAN as published)
     cbs=None, # more fastai callbacks
     **kwargs, # any field of `Config`
 ) -> Run: # the folder with all that came out; `run.learn` is the fastai learner
     "Train photo2monet and monet2photo on unpaired pictures, or go on with a training that was stopped."
     team = find_team()
-    run, config = team.first(lambda: what_to_do(resume, preset, data, kwargs))
+    run, config, chosen = team.first(lambda: what_to_do(resume, preset, data, dict(kwargs)))
     config = replace(config, device=team.device(config.device))
     dls, photos, truth = config_dls(config, (team.rank, team.world)) # before a folder is made: a wrong `data` or `start` leaves nothing behind
     goes_on = run is not None and run.checkpoint.exists() # then the networks come from there
     learn = make_learner(replace(config, start=None) if goes_on else config, dls, team=team)
-    run = run or team.first(lambda: Run.create(out, config))
+    if not run and config.folders and team.rank == 0: introduce(config, chosen, dls)
+    run = run or team.first(lambda: Run.create(out, config, chosen and f'{chosen.preset}: {chosen.why}'))
     run.learn, learn.path = learn, run.path
     learn.add_cbs([LossLog(run.path/'log.csv', config.log_every), Previews(run.path/'previews', photos, truth)])
     team.start(learn, config.seed)
@@ -811,6 +885,8 @@ def fit(
     run.stopped = checkpoint.stopped
     if run.stopped and team.rank == 0:
         print(f'Stopped after step {learn.step} of {config.epochs * learn.steps_per_epoch}; all is saved. Go on with fit(resume={str(run.path)!r})')
+    elif (run.recipe or '').startswith('sketcher') and team.rank == 0:
+        print(f"It paints tint and light. For strokes, train some minutes more: preset='painter', start={str(run.path)!r} (needs pip install 'monet_course[jury]')")
     return run
 
 fit.__delwrap__ = Config # fastcore looks up the comments of the delegated arguments there
@@ -821,7 +897,7 @@ def fit_arguments(
 ) -> dict: # arguments of `fit` that were given
     "Read the command line of `monet_fit`: every field of `Config` is an option."
     parser = ArgumentParser('monet_fit', description=monet_fit.__doc__, formatter_class=RawDescriptionHelpFormatter,
-                            epilog='examples:\n  monet_fit\n  monet_fit gan-getting-started --epochs 30\n  monet_fit --resume runs/2026-11-21-093000')
+                            epilog='examples:\n  monet_fit\n  monet_fit gan-getting-started\n  monet_fit --photos horses --monets zebras\n  monet_fit --resume runs/2026-11-21-093000')
     parser.add_argument('data', nargs='?', help=docments(fit)['data'])
     for name in ['resume', 'out', 'preset']: parser.add_argument(f'--{name}', help=docments(fit)[name])
     comments, readers = docments(Config), dict.fromkeys(['generator', 'discriminator', 'weight_changes', 'compile'], json.loads)
@@ -840,8 +916,7 @@ def monet_fit():
     if run.stopped: sys.exit(128 + run.stopped)
 
 # %% ../nbs/09_train.ipynb #49c53d76
-#| eval: false
-if __name__ == '__main__':
+if __name__ == '__main__' and globals().get('__package__'): # a notebook is __main__ too, but in no package
     from monet_course.train import monet_fit # the module itself, not its copy called __main__
     monet_fit()
 

@@ -3,10 +3,11 @@
     python tools/check_site.py            # after tools/docs.py; needs selenium, chromium and chromedriver
     python tools/check_site.py --shots folder
 
-On each page: no error in the console, nothing fetched from another host, every picture loaded and described, every formula laid out,
+On each page: its buttons lead to a notebook that exists, on exercises to the student's; no error in the console, nothing fetched from another host, every picture loaded and described, every formula laid out,
 nothing wider than a phone, hidden parts hidden. Once: the search finds a word. The last line counts pages, pictures and formulas.
 """
 import json
+import re
 import shutil
 import sys
 import threading
@@ -16,7 +17,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlparse
 
-SITE = Path(__file__).resolve().parent.parent/'_docs'
+ROOT = Path(__file__).resolve().parent.parent
+SITE = ROOT/'_docs'
 OPTIONS = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
            '--disable-component-update', '--disable-sync', '--hide-scrollbars']
 FACTS = '''
@@ -34,6 +36,7 @@ return {
   solutions: [...document.querySelectorAll('.solution, .callout-collapse.collapse')].filter(e => shown(e) && !e.classList.contains('show')).length,
   bare: getComputedStyle(document.querySelector('.navbar')).backgroundColor === 'rgba(0, 0, 0, 0)',
   pipes: prose.filter(e => /\\|\\s*-{3,}/.test(e.textContent) || (e.textContent.match(/ \\| /g) || []).length > 8).length,
+  doors: [...document.querySelectorAll('.open-in a')].map(a => a.href),
   title: document.title, words: main.innerText.split(/\\s+/).length };
 '''
 
@@ -66,6 +69,18 @@ def requests(driver):
         if message['method'] == 'Network.requestWillBeSent': yield message['params']['request']['url']
 
 
+def closed_doors(page, doors):
+    "What is wrong with a page's buttons: Colab, Kaggle and GitHub, all to the notebook of the page in the release that its set-up cell installs."
+    source = ROOT/'nbs'/Path(page).with_suffix('.ipynb')
+    if not doors: return ['no buttons'] if source.exists() and 'git+https' in source.read_text(encoding='utf-8') else []
+    student = ROOT/'students'/source.name
+    wanted = student if page.startswith('exercises/') and 'BEGIN SOLUTION' in source.read_text(encoding='utf-8') else source
+    parts = [re.search(r'/blob/(v[^/]+)/(.+)$', d) for d in doors]
+    if len(doors) != 3 or not all(parts): return [f'{len(doors)} buttons: {doors}']
+    wrong = [f'button to {m[2]} instead of {wanted.relative_to(ROOT)}' for m in parts if ROOT/m[2] != wanted or not wanted.is_file()]
+    return wrong or [f'button to release {m[1]}, which its set-up cell does not install' for m in parts if f'monet_course@{m[1]}' not in wanted.read_text(encoding='utf-8')]
+
+
 def look(driver, url, host):
     "Facts of one page, and what is wrong with it."
     driver.get(url)
@@ -79,6 +94,7 @@ def look(driver, url, host):
     if facts['solutions']: wrong.append(f"{facts['solutions']} hidden parts that show")
     if facts['bare']: wrong.append('the theme is missing')
     if facts['pipes']: wrong.append(f"{facts['pipes']} tables that are not laid out")
+    wrong += closed_doors(urlparse(url).path.strip('/'), facts['doors'])
     if facts['words'] < 20: wrong.append('hardly a word on it')
     return facts, wrong
 
@@ -108,13 +124,13 @@ def main():
     if not pages: sys.exit(f'{SITE}: no pages; build them with `make docs`')
     server = ThreadingHTTPServer(('127.0.0.1', 0), partial(Quiet, directory=SITE))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    host, wrong, count = f'127.0.0.1:{server.server_port}', [], dict(pictures=0, formulas=0)
+    host, wrong, count = f'127.0.0.1:{server.server_port}', [], dict(pictures=0, formulas=0, doors=0)
     driver = browser(1300, 1000)
     try:
         for page in pages:
             driver.set_window_size(1300, 1000)
             facts, problems = look(driver, f'http://{host}/{page}', host)
-            for name in count: count[name] += facts[name]
+            for name in count: count[name] += facts[name] if isinstance(facts[name], int) else len(facts[name])
             if args.shots: save(driver, args.shots/f'{page.replace("/", "_")}.png')
             driver.set_window_size(400, 800)
             if (extra := overflow(driver)) > 0: problems.append(f'{extra} pixels wider than a phone')
@@ -124,7 +140,7 @@ def main():
         if not search(driver, f'http://{host}/index.html', 'checkerboard'): wrong.append('the search does not find "checkerboard"')
     finally: driver.quit(); server.shutdown()
     for line in wrong: print(line, file=sys.stderr)
-    print(f"site: {len(pages)} pages, {count['pictures']} pictures and {count['formulas']} formulas looked at in Chromium, {len(wrong)} problems")
+    print(f"site: {len(pages)} pages, {count['pictures']} pictures and {count['formulas']} formulas looked at in Chromium, {count['doors']} buttons to notebooks, {len(wrong)} problems")
     return bool(wrong)
 
 

@@ -53,9 +53,9 @@ def linked(text, names, up=''):
     return ''.join(p if i % 2 else re.sub(r'(?<!`)`(\w+)(?:\(\))?`(?!`)', one, p) for i, p in enumerate(parts))
 
 
-def open_in(name, cfg):
-    "Where else the notebook can be opened."
-    at = f'{cfg.user}/{cfg.repo}/blob/{cfg.branch}/nbs/{name}'
+def open_in(path, cfg):
+    "Where else the notebook can be opened: at the release that its set-up cell installs."
+    at = f'{cfg.user}/{cfg.repo}/blob/v{cfg.version}/{path.relative_to(ROOT).as_posix()}'
     return (f'::: {{.open-in}}\n[Open in Colab](https://colab.research.google.com/github/{at}) '
             f'[Open in Kaggle](https://kaggle.com/kernels/welcome?src=https://github.com/{at}) [Notebook on GitHub](https://github.com/{at})\n:::')
 
@@ -74,27 +74,33 @@ def imports_only(source, least=4):
     return len(body) >= least and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body)
 
 
+def student_edition(path):
+    "Where students find a notebook: an exercise without its answers, anything else as it is."
+    students = ROOT/'students'/path.name
+    return students if path.parent.name == 'exercises' and students.exists() else path
+
+
 def prepare(path, names, cfg):
-    "One notebook as readers should see it; an exercise without its checks and answers."
+    "One notebook as readers should see it."
     inside = path.parent.relative_to(NBS) # . or exercises
-    exercise = inside != Path('.')
-    nb, cells, said = read_nb(path), [], path.stem
-    lesson = any(c.source.startswith('#| default_exp') for c in nb.cells)
+    exercise, source = inside != Path('.'), student_edition(path)
+    nb, cells, said = read_nb(source), [], path.stem
+    runs = any(c.cell_type == 'code' for c in nb.cells) and path.name != 'index.ipynb'
     for cell in nb.cells:
         if cell.cell_type == 'markdown':
             said = last_sentence(cell.source) or said
+            if exercise: cell.source = cell.source.replace(f'{cfg.doc_host}{cfg.doc_baseurl}/', '../') # on the site, the site is near
             cell.source = formulas(linked(cell.source, names, '../'*exercise))
             if not cells: # the title
                 title, promise, rest = re.match(r'# +([^\n]*)\n*((?:>[^\n]*\n?)*)(.*)', cell.source, re.S).groups()
                 head = dict(title=title, description=' '.join(promise.replace('>', ' ').split()) or None)
                 cells.append(dict(cell_type='raw', metadata={}, source='---\n' + yaml.safe_dump({k: v for k, v in head.items() if v}, allow_unicode=True) + '---'))
-                cell.source = (open_in(path.relative_to(NBS).as_posix(), cfg) + '\n\n' if lesson else '') + rest
+                cell.source = (open_in(source, cfg) + '\n\n' if runs else '') + rest
             cells.append(cell)
             continue
         drawn = any('image/' in m for o in cell.outputs for m in o.get('data', {}))
         if drawn: cell.source = re.sub(r'^#\| hide$', '#| echo: false', cell.source, flags=re.M) # its picture is for the reader, its code is not
-        if re.match(r'#\|\s*(hide|default_exp)', cell.source) or exercise and 'def check_' in cell.source: continue
-        cell.source = re.sub(r'### BEGIN SOLUTION.*?### END SOLUTION', 'raise NotImplementedError # your answer', cell.source, flags=re.S)
+        if re.match(r'#\|\s*(hide|default_exp)', cell.source): continue
         lines = cell.source.split('\n')
         directives = [line[2:].strip() for line in lines if line.startswith('#|')]
         kept = [line for line in lines if not line.startswith('#|') or ':' in line]
@@ -160,6 +166,7 @@ def main():
     (PROC/'_quarto.yml').write_text(yaml.safe_dump(settings(cfg), sort_keys=False))
     subprocess.run([Path(sys.executable).with_name('smalldocs'), 'render', PROC], check=True)
     paint_page.put(painter, OUT/'paint_here')
+    shutil.make_archive(OUT/'students', 'zip', ROOT, 'students')
     for css in (OUT/'site_libs').rglob('*.css'): # themes ask a third party for fonts; the reader's own serve as well
         css.write_text(re.sub(r'@import\s*url\(["\']?https?://[^)]*\)\s*;|@import\s*["\']https?://[^"\']*["\']\s*;', '', css.read_text()))
 

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE, CACHE = ROOT/'nbs'/'paint_here', ROOT/'.cache'
+SOURCE, CACHE, SAMPLES = ROOT/'nbs'/'paint_here', ROOT/'.cache', ROOT/'monet_course'/'results'/'samples'
 PACKAGE, SHA256 = 'onnxruntime-web-1.30.0.tgz', 'd2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71'
 SCRIPT, RUNTIME = 'ort.wasm.bundle.min.mjs', 'ort-wasm-simd-threaded.wasm' # of 60 files the two that are needed; no GPU
 ROWS = 256 # of a strip; the more, the less is painted twice, and the more memory is needed
@@ -79,5 +79,6 @@ def put(files, folder):
     "Write the page's folder into the site."
     if not files: return
     shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns('page.html'))
+    shutil.copytree(SAMPLES, folder/'samples')
     for name, data in files.items(): (folder/name).write_bytes(data)
     print(f"paint_here: {', '.join(f'{name} {len(data)/1e6:.2f} MB' for name, data in files.items())}")

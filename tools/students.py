@@ -1,6 +1,6 @@
 """Make the student edition of the exercises: the teacher's notebooks without their answers.
 
-    python tools/students.py           # writes students/NN_name.ipynb; `make students` installs nbgrader first
+    python tools/students.py           # writes students/NN_name.ipynb, exit status 1 if that changed anything; `make students` installs nbgrader first
     python tools/students.py --check   # and runs each: every check must say that there is no answer yet, nothing else may fail
 
 What stands between `### BEGIN SOLUTION` and `### END SOLUTION` is taken out by nbgrader. The cells that define checks (`#| export`) and try
@@ -12,9 +12,21 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
 import nbformat
+from nbdev.config import get_config
 
 ROOT = Path(__file__).resolve().parent.parent
 STUB = 'raise NotImplementedError # your answer'
+
+
+def site():
+    "Address of the published site."
+    return get_config().doc_host + get_config().doc_baseurl
+
+
+def github():
+    "Address of this release's files."
+    cfg = get_config()
+    return f'{cfg.git_url}/blob/v{cfg.version}'
 
 
 def stripped(path):
@@ -22,10 +34,13 @@ def stripped(path):
     from nbgrader.preprocessors import ClearSolutions
     nb = nbformat.read(path, 4)
     module = next(m[1] for c in nb.cells if (m := re.match(r'#\|\s*default_exp\s+(\S+)', c.source)))
-    teachers = [c for c in nb.cells if c.cell_type == 'code' and re.match(r'#\|\s*(export|hide|default_exp)', c.source) and 'pip install' not in c.source]
+    # a student's notebook is alone: its links lead to the site, and to the answers
+    nb.cells[0].source = re.sub(r'\]\((?:\.\./)?([\w/]+)\.ipynb', lambda m: f']({site()}/{"exercises/" if "../" not in m[0] else ""}{m[1]}.html', nb.cells[0].source)
+    nb.cells[0].source += f' When you are done: [one way to solve them]({github()}/nbs/exercises/{path.name}).'
+    teachers = [c for c in nb.cells if c.cell_type == 'code' and re.match(r'#\|\s*(export|hide|default_exp)', c.source) and 'git+https' not in c.source]
     nb.cells = [c for c in nb.cells if c not in teachers]
-    first_code = next(i for i, c in enumerate(nb.cells) if c.cell_type == 'code' and 'pip install' not in c.source) # on Colab the course is installed before
-    nb.cells.insert(first_code, nbformat.v4.new_code_cell(f'from monet_course.{module} import *'))
+    first_code = next(i for i, c in enumerate(nb.cells) if c.cell_type == 'code' and 'git+https' not in c.source) # on Colab the course is installed before
+    nb.cells.insert(first_code, nbformat.v4.new_code_cell(f'from monet_course.{module} import *', id='checks'))
     for c in nb.cells:
         if c.cell_type == 'code': c.outputs, c.execution_count = [], None
     nb, _ = ClearSolutions(code_stub=dict(python=STUB), enforce_metadata=False).preprocess(nb, {})
@@ -54,15 +69,21 @@ def main():
     out = ROOT/'students'
     out.mkdir(exist_ok=True)
     paths = [p for p in sorted((ROOT/'nbs'/'exercises').glob('*.ipynb')) if 'BEGIN SOLUTION' in p.read_text()]
+    changed = [f'{p.name}: no exercise of this name any more; removed' for p in out.glob('*.ipynb') if p.name not in [q.name for q in paths]]
+    for p in out.glob('*.ipynb'):
+        if p.name not in [q.name for q in paths]: p.unlink()
     for path in paths:
         nb = stripped(path)
-        nbformat.write(nb, out/path.name)
+        text, target = nbformat.writes(nb) + '\n', out/path.name
+        if not target.exists() or target.read_text(encoding='utf-8') != text:
+            target.write_text(text, encoding='utf-8')
+            changed.append(f'{path.name}: written anew; look at it and commit it')
         if args.check:
             said, checks = wrong_cells(nb, out)
             bad, total = bad + [f'{path.name}: {s}' for s in said], total + checks
-    for line in bad: print(line, file=sys.stderr)
+    for line in bad + changed: print(line, file=sys.stderr)
     print(f'students: {len(paths)} notebooks in {out.relative_to(ROOT)}/' + (f', {total} checks ask for an answer, {len(bad)} problems' if args.check else ''))
-    return bool(bad)
+    return bool(bad + changed)
 
 
 if __name__ == '__main__': sys.exit(main())
