@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['precisions', 'loss_names', 'FORMAT', 'small_unet', 'small_resnet', 'presets', 'FULL_DISK', 'flat_then_linear',
-           'GanOptimizer', 'pick_precision', 'Ema', 'NamedLoss', 'SmoothLoss', 'LateReading', 'Alone', 'CycleLearner',
-           'weighted_total', 'TrainingDiverged', 'LossLog', 'random_state', 'set_random_state', 'training_state',
-           'load_training_state', 'read_checkpoint', 'Checkpoint', 'stop_on_signal', 'Previews', 'pick_device',
-           'Config', 'config_dls', 'versions', 'Run', 'begin_with', 'make_learner', 'plain_words', 'starting_point',
-           'what_to_do', 'find_team', 'seconds_a_step', 'about', 'introduce', 'fit', 'fit_arguments', 'monet_fit']
+           'GanOptimizer', 'cpu_has_bf16', 'pick_precision', 'Ema', 'NamedLoss', 'SmoothLoss', 'LateReading', 'Alone',
+           'CycleLearner', 'weighted_total', 'TrainingDiverged', 'LossLog', 'random_state', 'set_random_state',
+           'training_state', 'load_training_state', 'read_checkpoint', 'Checkpoint', 'stop_on_signal', 'Previews',
+           'pick_device', 'Config', 'config_dls', 'versions', 'Run', 'begin_with', 'make_learner', 'plain_words',
+           'starting_point', 'what_to_do', 'find_team', 'seconds_a_step', 'about', 'introduce', 'fit', 'fit_arguments',
+           'monet_fit']
 
 # %% ../nbs/09_train.ipynb #efcbb119
 import csv
@@ -104,21 +105,18 @@ class GanOptimizer(_BaseOptimizer):
 # %% ../nbs/09_train.ipynb #daa4975b
 precisions = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 
+def cpu_has_bf16() -> bool:
+    "Whether this processor computes in bfloat16 by itself (AVX-512 BF16 or AMX)."
+    def has(what): return getattr(torch.cpu, f'_is_{what}_supported', lambda: False)() # older PyTorch does not know
+    return has('avx512_bf16') or has('amx_tile')
+
 def pick_precision(
     device, # where the training runs
-    trials: int = 3, # timings of each kind; the best counts
 ) -> str: # 'fp32', 'bf16' or 'fp16'
-    "The precision `amp='auto'` stands for: on CUDA what the card has, on a CPU what a small convolution says is faster."
+    "The precision `amp='auto'` stands for, decided by what the device can do and by nothing else."
     device = torch.device(device)
     if device.type == 'cuda': return 'bf16' if torch.cuda.is_bf16_supported(including_emulation=False) else 'fp16'
-    if device.type != 'cpu': return 'fp32'
-    conv, x = nn.Conv2d(64, 64, 3), torch.randn(8, 64, 32, 32)
-    def seconds(kind):
-        start = time.perf_counter()
-        with torch.autocast('cpu', precisions[kind], enabled=kind != 'fp32'): conv(x).sum().backward()
-        return time.perf_counter() - start
-    best = {kind: min(seconds(kind) for _ in range(trials + 1)) for kind in ['fp32', 'bf16']}
-    return 'bf16' if best['bf16'] < .8 * best['fp32'] else 'fp32'
+    return 'bf16' if device.type == 'cpu' and cpu_has_bf16() else 'fp32'
 
 # %% ../nbs/09_train.ipynb #b879bb20
 class Ema:
@@ -550,7 +548,7 @@ class Config:
     disc_opts: int = 1 # one optimiser for both discriminators, or 2
     pool: int = 50 # pictures that each image pool remembers; 0: off
     ema: float = 0.999 # decay of the averaged generators that paint
-    amp: str = 'auto' # precision: fp32, bf16, fp16, or auto: what is fast here
+    amp: str = 'auto' # precision: fp32, bf16, fp16, or auto: bf16 where the device has instructions for it, else fp16 on cards, fp32 on CPUs
     compile: dict | None = None # arguments of torch.compile, {} or {"mode": "reduce-overhead"} (CUDA graphs), ...; None: not compiled
     device: str = 'auto' # cpu, cuda, mps, or auto: cuda where there is one
     seed: int = 0 # of weights, crops, order of the pictures and pools

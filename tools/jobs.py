@@ -26,15 +26,15 @@ def notebooks(words=()):
 
 
 def stop(proc):
-    "End a job and everything it started."
-    try: os.killpg(proc.pid, signal.SIGKILL)
+    "End a job and everything it started; on Windows the job alone."
+    try: os.killpg(proc.pid, signal.SIGKILL) if hasattr(os, 'killpg') else proc.kill()
     except ProcessLookupError: pass
 
 
 def run(job, limit):
     "(did it pass?, seconds, what it said)."
     start, env = time.time(), dict(os.environ, OMP_NUM_THREADS='1', PYTHONUNBUFFERED='1', **job.env)
-    proc = Popen(list(map(str, job.command)), cwd=job.cwd, env=env, stdout=PIPE, stderr=STDOUT, text=True, errors='replace', start_new_session=True)
+    proc = Popen(list(map(str, job.command)), cwd=job.cwd, env=env, stdout=PIPE, stderr=STDOUT, text=True, encoding='utf-8', errors='replace', start_new_session=True)
     running.add(proc)
     try: said = proc.communicate(timeout=limit)[0]
     except TimeoutExpired:
