@@ -6,11 +6,11 @@
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 bin = .venv/bin
 
-.PHONY: help setup demo test bench docs students notebooks check faults anywhere clean
+.PHONY: help setup demo test bench docs students notebooks check faults anywhere nbdev3-check clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make .venv and install the library and its tools (the other targets do it for you)
 	@sh tools/setup.sh
@@ -46,6 +46,9 @@ faults: setup ## kill trainings, fill a disk, open hostile pictures; say what wa
 
 anywhere: setup ## run each lesson alone from the built wheel, as on Colab: no nbdev, newest fastai; NB=07 for some
 	@sh tools/anywhere.sh $(NB)
+
+nbdev3-check: setup ## does nbdev 3 export the same modules, and does every lesson run under it? (15 minutes)
+	@sh tools/check_nbdev3.sh $(NB)
 
 clean: ## remove build products; environments, runs and paintings stay
 	@rm -rf build dist _docs _proc .cache ./*.egg-info

@@ -72,7 +72,7 @@ def requests(driver):
 def closed_doors(page, doors):
     "What is wrong with a page's buttons: Colab, Kaggle and GitHub, all to the notebook of the page in the release that its set-up cell installs."
     source = ROOT/'nbs'/Path(page).with_suffix('.ipynb')
-    if not doors: return ['no buttons'] if source.exists() and 'git+https' in source.read_text(encoding='utf-8') else []
+    if not doors: return ['no buttons'] if source.exists() and 'run_line_magic' in source.read_text(encoding='utf-8') else []
     student = ROOT/'students'/source.name
     wanted = student if page.startswith('exercises/') and 'BEGIN SOLUTION' in source.read_text(encoding='utf-8') else source
     parts = [re.search(r'/blob/(v[^/]+)/(.+)$', d) for d in doors]

@@ -89,7 +89,7 @@ def prepare(path, names, cfg):
     for cell in nb.cells:
         if cell.cell_type == 'markdown':
             said = last_sentence(cell.source) or said
-            if exercise: cell.source = cell.source.replace(f'{cfg.doc_host}{cfg.doc_baseurl}/', '../') # on the site, the site is near
+            if exercise: cell.source = re.sub(rf'{cfg.doc_host}{cfg.doc_baseurl}/([^)]*\.html)', r'../\1', cell.source) # on the site, its pages are near
             cell.source = formulas(linked(cell.source, names, '../'*exercise))
             if not cells: # the title
                 title, promise, rest = re.match(r'# +([^\n]*)\n*((?:>[^\n]*\n?)*)(.*)', cell.source, re.S).groups()

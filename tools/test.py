@@ -8,11 +8,12 @@ A lesson passes when `nbdev_test` says so. The output of a lesson is shown only 
 """
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from pathlib import Path
+from importlib.util import find_spec
 
 from jobs import ROOT, Job, notebooks, run_all
 
-NBDEV_TEST = Path(sys.executable).with_name('nbdev_test')
+# nbdev's own runner, as `nbdev_test --path` (nbdev 2) and `nbdev-test` (nbdev 3) call it
+NBDEV_TEST = 'import sys; from nbdev.test import nbdev_test; nbdev_test.__wrapped__(sys.argv[1], sys.argv[2], n_workers=0, timing=True)'
 
 
 def main():
@@ -22,8 +23,8 @@ def main():
     parser.add_argument('--workers', type=int, default=2, help='lessons at a time (default 2)')
     parser.add_argument('--flags', default='', help='flags of settings.ini to run as well, e.g. "slow"')
     args = parser.parse_args()
-    if not NBDEV_TEST.exists(): sys.exit(f'{NBDEV_TEST} is missing: `make setup` installs it')
-    jobs = [Job(nb.stem, [NBDEV_TEST, '--path', nb, '--flags', args.flags, '--n_workers', 0, '--timing'], ROOT, ends='Success.') for nb in notebooks(args.words)]
+    if not find_spec('nbdev'): sys.exit(f'{sys.executable} has no nbdev: `make setup` installs it')
+    jobs = [Job(nb.stem, [sys.executable, '-c', NBDEV_TEST, nb, args.flags], ROOT, ends='Success.') for nb in notebooks(args.words)]
     if not jobs: sys.exit(f'no lesson in nbs/ matches {" ".join(args.words) or "*.ipynb"}')
     passed = run_all(jobs, args.limit, args.workers)
     print(f'{passed} passed, {len(jobs) - passed} failed')
