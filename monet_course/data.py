@@ -9,18 +9,18 @@ __all__ = ['LIGHTS', 'LIGHT_TABLE', 'GRASS', 'LEAF', 'PINE', 'BARK', 'ROCK', 'CH
            'hills', 'bushes', 'meadow', 'water', 'tree', 'shadow', 'trees', 'bank', 'polygon', 'beach', 'boats', 'sea',
            'lake', 'poplars', 'haystacks', 'haystack', 'cliffs', 'cliff', 'lilies', 'pads', 'winter', 'house', 'fence',
            'poppies', 'walker', 'gauss', 'blur', 'luma', 'photograph', 'palette', 'Brush', 'Strokes', 'flow_field',
-           'cells', 'place', 'topmost', 'stroke_layer', 'paint', 'writing', 'sweep', 'write_picture', 'one_line',
-           'command_parser', 'scene_draws', 'render', 'draw_scenes', 'cache_file', 'read_cache', 'write_cache',
-           'draw_more', 'toy_pairs', 'lab', 'check_pairs', 'tone_error', 'texture_energy', 'texture_error', 'reinhard',
-           'picture_grid', 'show_pictures', 'small_mnist', 'digits', 'PictureError', 'as_rgb', 'upright',
-           'load_picture', 'find_pictures', 'PictureFolders', 'contents', 'some_pictures', 'picture_folders',
-           'RecordError', 'crc_of_byte', 'crc32c', 'masked_crc', 'checked_bytes', 'tf_records', 'varint',
-           'proto_fields', 'proto_values', 'example_features', 'name_and_jpeg', 'read_tfrecords', 'write_new',
-           'unpack_tfrecords', 'scale', 'Pictures', 'to_batch', 'Unpaired', 'Middles', 'on_device', 'UnpairedDL',
-           'check_items', 'shorter_side', 'unpaired_dls']
+           'cells', 'place', 'topmost', 'stroke_layer', 'paint', 'writing', 'take_place', 'sweep', 'write_picture',
+           'one_line', 'command_parser', 'scene_draws', 'render', 'draw_scenes', 'cache_file', 'read_cache',
+           'write_cache', 'draw_more', 'toy_pairs', 'lab', 'check_pairs', 'tone_error', 'texture_energy',
+           'texture_error', 'reinhard', 'picture_grid', 'show_pictures', 'small_mnist', 'digits', 'PictureError',
+           'as_rgb', 'upright', 'load_picture', 'find_pictures', 'PictureFolders', 'contents', 'some_pictures',
+           'picture_folders', 'RecordError', 'crc_of_byte', 'crc32c', 'masked_crc', 'checked_bytes', 'tf_records',
+           'varint', 'proto_fields', 'proto_values', 'example_features', 'name_and_jpeg', 'read_tfrecords', 'write_new',
+           'unpack_tfrecords', 'scale', 'Pictures', 'to_batch', 'Unpaired', 'Middles', 'on_device', 'OwnChance',
+           'UnpairedDL', 'check_items', 'shorter_side', 'unpaired_dls']
 
 # %% ../nbs/00_data.ipynb #606a5f67
-import inspect, io, os, re, threading, warnings
+import inspect, io, os, re, threading, time, warnings
 from argparse import ArgumentParser
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,10 +36,11 @@ from fastcore.basics import chunked, patch
 from fastcore.docments import docments
 from skimage.color import lab2rgb, rgb2lab
 
+from .devices import best_device, device_facts
+
 with warnings.catch_warnings(): # fastai still uses torch.jit.script, which newer PyTorch warns of
     warnings.simplefilter('ignore', FutureWarning)
     from fastai.data.core import DataLoaders, TfmdDL
-    from fastai.torch_core import default_device
 
 # %% ../nbs/00_data.ipynb #5a55ab18
 def to_tensor(
@@ -592,15 +593,25 @@ def writing(
     try:
         yield partial_file
         with open(partial_file, 'rb+') as f: os.fsync(f.fileno())
-        os.replace(partial_file, path)
+        take_place(partial_file, path)
     finally: partial_file.unlink(missing_ok=True)
+
+def take_place(new, old, waits=(.1, .4, 1.6, 0)):
+    "Rename `new` to `old`; on Windows another program may have `old` open for a moment (a virus scanner, Excel), so it is tried again."
+    for wait in waits:
+        try: return os.replace(new, old)
+        except PermissionError:
+            if os.name != 'nt' or not wait: raise
+            time.sleep(wait)
 
 def sweep(
     folder, # with everything below it
 ):
     "Remove what processes that are gone had begun to write, and did not finish."
-    if os.name != 'posix': return # elsewhere the question whether a process is there could end it
     for path in Path(folder).rglob('.writing-*.partial'):
+        if os.name != 'posix': # to ask whether a process is there could end it: a day is long enough for any file
+            if time.time() - path.stat().st_mtime > 86_400: path.unlink(missing_ok=True)
+            continue
         try: os.kill(int(path.name.split('-')[1]), 0) # asks only whether it is there
         except ProcessLookupError: path.unlink(missing_ok=True)
         except (OSError, OverflowError, ValueError): pass # it is there, and somebody else's; or not a name of ours
@@ -1133,15 +1144,19 @@ class Middles:
 # %% ../nbs/00_data.ipynb #4839f796
 def on_device(tensors, device):
     "Tensors on their way to a device; a GPU fetches them itself, while the program goes on."
-    if device.type != 'cuda': return tuple(x.to(device) for x in tensors)
+    if not device_facts(device).pinned: return tuple(x.to(device) for x in tensors)
     return tuple(x.pin_memory().to(device, non_blocking=True) for x in tensors)
+
+class OwnChance(torch.Generator):
+    "A generator that stays in its process: workers need none, and where they are started anew it could not travel to them."
+    def __reduce__(self): return type(None), ()
 
 class UnpairedDL(TfmdDL):
     "A fastai data loader whose batches are plain tensors (photo, monet)."
     def __init__(self, dataset, bs=4, num_workers=0, **kwargs):
         super().__init__(dataset, bs=bs, num_workers=num_workers, **kwargs)
         self._n_inp, self._types, self.place = 1, (tuple, [torch.Tensor]*2), torch.device('cpu')
-        self.fake_l.generator = torch.Generator()                                        # else each epoch takes from the network's chance
+        self.fake_l.generator = OwnChance()                                              # else each epoch takes from the network's chance
 
     def __repr__(self):
         photos, monets = map(len, self.dataset.sets)
@@ -1217,4 +1232,4 @@ def unpaired_dls(
     joint = bs*share[1]                                                                  # pictures that all processes see in a step
     train = UnpairedDL(Unpaired(*sets[:2], crop, max(n//joint, 1)*joint, seed, flip, share), bs, num_workers, drop_last=True)
     valid = UnpairedDL(Middles(*sets[2:], crop, 8 if sets[2] is sets[0] and sets[3] is sets[1] else None), bs)
-    return DataLoaders(train, valid, device=default_device() if device is None else torch.device(device))
+    return DataLoaders(train, valid, device=best_device() if device is None else torch.device(device))

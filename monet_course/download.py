@@ -180,20 +180,21 @@ class Part:
         return self
 
     def __exit__(self, *_):
-        if self.path.exists() and not self.size: self.drop()
+        empty = not self.file.closed and not self.size # on Windows `finish` has closed it
         self.file.close()
+        if empty: self.drop()
 
     @property
     def size(self): return os.fstat(self.file.fileno()).st_size
 
     @property
     def note(self):
-        try: note = json.loads(self.note_path.read_text())
+        try: note = json.loads(self.note_path.read_text(encoding='utf-8'))
         except (OSError, ValueError, RecursionError): return {}
         return note if isinstance(note, dict) else {}
 
     def mark(self, **note):
-        with on_disk(self.path), writing(self.note_path) as partial_file: partial_file.write_text(json.dumps(note))
+        with on_disk(self.path), writing(self.note_path) as partial_file: partial_file.write_text(json.dumps(note), encoding='utf-8')
 
     def start(self, **note):
         "Throw away what has come; `note` says where the next bytes are from."
@@ -573,12 +574,12 @@ SETS = dict(monet2photo=dict( # size and sum: tensorflow_datasets/url_checksums/
 
 def noted_sum(record):
     "The sum of an earlier download, or None."
-    try: return re.match('[0-9a-f]{64}', record.read_text())[0]
+    try: return re.match('[0-9a-f]{64}', record.read_text(encoding='utf-8'))[0]
     except (OSError, ValueError, TypeError): return None
 
 def note_sum(record, archive):
     "Note the sum of a download, as `sha256sum` does."
-    with open(archive, 'rb') as f, writing(record) as partial_file: partial_file.write_text(f'{hexdigest(f)}  {archive.name}\n')
+    with open(archive, 'rb') as f, writing(record) as partial_file: partial_file.write_text(f'{hexdigest(f)}  {archive.name}\n', encoding='utf-8')
 
 def from_archive(name, folder, urls, sha256, keep, progress, patience):
     "Download and unpack a set: its folder."
@@ -631,7 +632,7 @@ def from_kaggle(folder):
 # %% ../nbs/14_download.ipynb #95a2b8fa
 def check_request(name, urls, sha256):
     "Refuse what cannot be meant."
-    if not re.fullmatch(r'\w[\w-]{0,60}', name): raise ValueError(f'name={name!r}: letters, digits, _ and - only')
+    if not re.fullmatch(r'\w[\w-]{0,60}', name) or name.lower() in DEVICES: raise ValueError(f'name={name!r}: letters, digits, _ and - only, and no name of a device')
     if not urls and name not in ('contest', *SETS): raise ValueError(f"name={name!r}: {', '.join(SETS)} or contest, or give an address of your own (--url)")
     for url in urls:
         try: check_url(url)

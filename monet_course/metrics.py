@@ -33,7 +33,7 @@ from torchvision.models.inception import InceptionA, InceptionC, InceptionE, inc
 
 from .data import check_pairs, command_parser, load_picture, scale, some_pictures, to_batch, writing
 from .jury import efficientnet_lite
-from fastai.torch_core import default_device # after monet_course.data, which silences a warning of its import
+from .devices import best_device
 
 # %% ../nbs/10_metrics.ipynb #d47ef19c
 class Extractor(nn.Module):
@@ -76,7 +76,7 @@ def feature_batches(
     device=None,
 ): # yields float32 (k, dims), in the order of the pictures
     "Features of a few pictures at a time; only pictures of equal size share a batch."
-    device = default_device() if device is None else torch.device(device)
+    device = best_device() if device is None else torch.device(device)
     if isinstance(extractor, nn.Module): extractor.to(device).eval()
     for i in range(0, len(pictures), batch):
         read = (read_picture(p, size) for p in pictures[i:i + batch])
@@ -484,7 +484,7 @@ def score_command(
     print(scores, flush=True)
     for caution in scores.cautions: print(f'note: {caution}', file=sys.stderr)
     if out:
-        with writing(out) as file: file.write_text(json.dumps(asdict(scores), indent=1) + '\n')
+        with writing(out) as file: file.write_text(json.dumps(asdict(scores), indent=1) + '\n', encoding='utf-8')
 
 def monet_score(
     args=None, # command line; default: the one of this process

@@ -7,11 +7,11 @@ __all__ = ['results', 'REASONS', 'passed_over', 'skip_long_cells']
 
 # %% ../nbs/26_notebooks.ipynb #95baef14
 import re
+import sys
 from importlib.resources import files
 from pathlib import Path
 
 import torch
-from IPython import get_ipython
 
 # %% ../nbs/26_notebooks.ipynb #15202f3c
 results = Path(files('monet_course'))/'results' # numbers and pictures that took long to make
@@ -30,6 +30,6 @@ def passed_over(
 
 def skip_long_cells():
     "From here on this Jupyter kernel passes over cells that take long or need a card that is not there."
-    shell = get_ipython()
+    shell = sys.modules['IPython'].get_ipython() if 'IPython' in sys.modules else None
     if getattr(shell, 'kernel', None) is None: return # tests and scripts choose their cells themselves
     if passed_over not in shell.input_transformers_cleanup: shell.input_transformers_cleanup.append(passed_over)

@@ -395,12 +395,13 @@ def output_names(
 ) -> dict: # name -> name of the painting, all different
     "Keep names; endings that cannot be written become .png."
     kept = {n: n for n in names if n.suffix.lower() in FORMATS}
-    taken = set(kept)
+    lower = lambda n: str(n).casefold() # a.png and A.png are one file on some systems
+    taken = set(map(lower, kept))
     for n in names:
         if n in kept: continue
         choices = (n.with_suffix('.png') if i == 0 else n.with_name(f'{n.name}{-i if i > 1 else ""}.png') for i in range(len(names) + 2))
-        kept[n] = next(c for c in choices if c not in taken)
-        taken.add(kept[n])
+        kept[n] = next(c for c in choices if lower(c) not in taken)
+        taken.add(lower(kept[n]))
     return kept
 
 # %% ../nbs/11_paint.ipynb #f2bf136e

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .devices import device_facts
 from .cyclegan import discriminator_loss, frozen
 from .data import check_pairs, texture_error, to_batch, to_pil, tone_error
 from .dcgan import descend
@@ -107,7 +108,7 @@ def train_pix2pix(
 ) -> list: # a dict of losses for every step: l1, gan, disc
     "D learns from a true pair and a made one, then G from D and from the truth."
     loss, device, log = gan_loss(s.adversarial), next(gen.parameters()).device, []
-    opt_gen, opt_disc = (torch.optim.Adam(net.parameters(), s.lr, (0.5, 0.999), fused=True) for net in (gen, disc))
+    opt_gen, opt_disc = (torch.optim.Adam(net.parameters(), s.lr, (0.5, 0.999), fused=device_facts(next(gen.parameters()).device).fused) for net in (gen, disc))
     for step in range(s.steps):
         for opt in (opt_gen, opt_disc): opt.param_groups[0]['lr'] = s.lr*flat_then_linear(step/s.steps)
         x, y = (t.to(device) for t in draw_pairs(photos, paintings, s.bs))

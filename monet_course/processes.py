@@ -97,6 +97,7 @@ def start(self:Team, learn, seed):
 def member(rank, world, port, settings, answer):
     "What each process of `launch` does: take its place, train, and tell the way."
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    if os.name == 'nt': os.environ.setdefault('USE_LIBUV', '0') # PyTorch for Windows may be built without it
     torch.set_num_threads(max(1, torch.get_num_threads()//world))
     if rank or not sys.stdout.isatty(): sys.stdout = open(os.devnull, 'w') # no bar where nobody sees it
     try: answer.send((fit(**settings).path, None))

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from fastai.torch_core import default_device
+from .devices import best_device
 
 from .dcgan import GanSettings, dcgan_generator, descend, doublings, halve, norm_act
 from .layers import check_positive, upsample
@@ -194,7 +194,7 @@ def train_text(
     lr: float = 3e-3, # of Adam
 ) -> TextEncoder: # frozen
     "Learn to read from pictures with captions."
-    device, encoder = default_device(), TextEncoder(window=window)
+    device, encoder = best_device(), TextEncoder(window=window)
     eye = nn.Sequential(*conv_norm_relu(3, 24, stride=2, norm='none'), *conv_norm_relu(24, 48, stride=2, norm='batch'), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48*16, 32))
     encoder, eye = encoder.to(device), eye.to(device)
     opt = torch.optim.Adam([*encoder.parameters(), *eye.parameters()], lr)
@@ -252,7 +252,7 @@ def scene_probe(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         truth, pictures, _ = captioned(n, seed=1000, scenes=all_scenes(), captions=1, size=size)
-        x, y = pictures.to(default_device()), one_hot(truth).to(default_device())
+        x, y = pictures.to(best_device()), one_hot(truth).to(best_device())
         chs = [3, 12, 24, 48, 64][:size//32 + 3]
         body = [conv_norm_relu(a, b, stride=2, norm='batch') for a, b in zip(chs, chs[1:])]
         net = nn.Sequential(*body, nn.Flatten(), nn.Linear(chs[-1]*16, 64), nn.ReLU(), nn.Linear(64, 11)).to(x.device)

@@ -22,7 +22,7 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
-from fastai.torch_core import default_device
+from .devices import best_device, device_facts
 import fastai.callback.schedule                                       # gives a Learner its fit_one_cycle
 
 # %% ../nbs/01_autoencoders.ipynb #f9ed8c04
@@ -33,7 +33,7 @@ def digit_tensor(
     "Bytes 0..255 become a batch of one channel, -1..1."
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (28, 28):
         raise ValueError(f"images={getattr(images, 'dtype', type(images).__name__)} {np.shape(images)}: give a uint8 array (n, 28, 28)")
-    x = torch.tensor(images[:, None], device=default_device() if device is None else device)
+    x = torch.tensor(images[:, None], device=best_device() if device is None else device)
     return x.float().div_(127.5).sub_(1)
 
 # %% ../nbs/01_autoencoders.ipynb #f21164f7
@@ -69,7 +69,7 @@ def digit_classifier(
     images, labels = digits()
     with torch.random.fork_rng(), torch.enable_grad():                # the caller's random numbers stay as they were
         torch.manual_seed(seed)
-        x, model = digit_tensor(images), judge_layers().to(default_device())
+        x, model = digit_tensor(images), judge_layers().to(best_device())
         y, n_steps = torch.from_numpy(labels).to(x.device), epochs*len(x)//100
         opt = torch.optim.Adam(model.parameters())
         rate = torch.optim.lr_scheduler.OneCycleLR(opt, 0.01, total_steps=n_steps)
@@ -140,7 +140,7 @@ def digit_dls(
         dl = DataLoader(range(len(x)), bs=bs, shuffle=train, create_batch=lambda i: (x[i], x[i]), retain=lambda batch, _: batch)
         dl.rng = random.Random(torch.randint(2**31, ()).item())
         return dl
-    return DataLoaders(loader(True), loader(False), device=default_device())
+    return DataLoaders(loader(True), loader(False), device=best_device())
 
 def fit_digits(
     model: nn.Module, # takes digits (n, 1, 28, 28)
@@ -150,7 +150,7 @@ def fit_digits(
     full: str | None = None, # folder for the whole of MNIST; None: the 5,000 digits that need no network
 ) -> Learner: # `.recorder.values` has (training loss, validation loss) of every epoch
     "Train `model` with Adam in a fastai `Learner`, quietly."
-    adam = partial(OptimWrapper, opt=torch.optim.Adam, fused=default_device().type != 'mps')           # fused: one pass over the weights
+    adam = partial(OptimWrapper, opt=torch.optim.Adam, fused=device_facts(best_device()).fused)           # fused: one pass over the weights
     learn = Learner(digit_dls(full=full), model, loss_func=loss_func, opt_func=adam)
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, lr)
     return learn
