@@ -868,7 +868,8 @@ def fit(
     if run.stopped and team.rank == 0:
         print(f'Stopped after step {learn.step} of {config.epochs * learn.steps_per_epoch}; all is saved. Go on with fit(resume={str(run.path)!r})')
     elif (run.recipe or '').startswith('sketcher') and team.rank == 0:
-        print(f"It paints tint and light. For strokes, train some minutes more: preset='painter', start={str(run.path)!r} (needs pip install 'monet_course[jury]')")
+        folders = ', '.join(f'{name}={path!r}' for name, path in (('data', config.data), ('photos', config.photos), ('monets', config.monets)) if path)
+        print(f"It paints tint and light. For strokes, some minutes more: fit({folders}, preset='painter', start={str(run.path)!r}). It needs pip install 'monet_course[jury]'")
     return run
 
 fit.__delwrap__ = Config # fastcore looks up the comments of the delegated arguments there
