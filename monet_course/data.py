@@ -4,20 +4,20 @@
 
 # %% auto #0
 __all__ = ['LIGHTS', 'LIGHT_TABLE', 'GRASS', 'LEAF', 'PINE', 'BARK', 'ROCK', 'CHALK', 'SAND', 'HAY', 'SNOW', 'CANVAS', 'DISTANT',
-           'KINDS', 'BRUSHES', 'NOISE', 'GRID', 'DRAWING', 'BLOCK', 'MAX_PIXELS', 'ENDINGS', 'LAYOUTS', 'EXPECTED',
-           'CRCS', 'to_tensor', 'to_pil', 'rgb', 'mix', 'smoothstep', 'hats', 'Scene', 'flat', 'sky', 'clouds', 'ridge',
-           'hills', 'bushes', 'meadow', 'water', 'tree', 'shadow', 'trees', 'bank', 'polygon', 'beach', 'boats', 'sea',
-           'lake', 'poplars', 'haystacks', 'haystack', 'cliffs', 'cliff', 'lilies', 'pads', 'winter', 'house', 'fence',
-           'poppies', 'walker', 'gauss', 'blur', 'luma', 'photograph', 'palette', 'Brush', 'Strokes', 'flow_field',
-           'cells', 'place', 'topmost', 'stroke_layer', 'paint', 'writing', 'take_place', 'sweep', 'write_picture',
-           'one_line', 'command_parser', 'scene_draws', 'render', 'draw_scenes', 'cache_file', 'read_cache',
-           'write_cache', 'draw_more', 'toy_pairs', 'lab', 'check_pairs', 'tone_error', 'texture_energy',
+           'KINDS', 'BRUSHES', 'NOISE', 'GRID', 'DRAWING', 'BLOCK', 'MAX_PIXELS', 'ENDINGS', 'PHONES', 'LAYOUTS',
+           'EXPECTED', 'CRCS', 'to_tensor', 'to_pil', 'rgb', 'mix', 'smoothstep', 'hats', 'Scene', 'flat', 'sky',
+           'clouds', 'ridge', 'hills', 'bushes', 'meadow', 'water', 'tree', 'shadow', 'trees', 'bank', 'polygon',
+           'beach', 'boats', 'sea', 'lake', 'poplars', 'haystacks', 'haystack', 'cliffs', 'cliff', 'lilies', 'pads',
+           'winter', 'house', 'fence', 'poppies', 'walker', 'gauss', 'blur', 'luma', 'photograph', 'palette', 'Brush',
+           'Strokes', 'flow_field', 'cells', 'place', 'topmost', 'stroke_layer', 'paint', 'writing', 'take_place',
+           'sweep', 'write_picture', 'one_line', 'command_parser', 'scene_draws', 'render', 'draw_scenes', 'cache_file',
+           'read_cache', 'write_cache', 'draw_more', 'toy_pairs', 'lab', 'check_pairs', 'tone_error', 'texture_energy',
            'texture_error', 'reinhard', 'picture_grid', 'show_pictures', 'small_mnist', 'digits', 'PictureError',
-           'as_rgb', 'upright', 'load_picture', 'find_pictures', 'PictureFolders', 'contents', 'some_pictures',
-           'picture_folders', 'RecordError', 'crc_of_byte', 'crc32c', 'masked_crc', 'checked_bytes', 'tf_records',
-           'varint', 'proto_fields', 'proto_values', 'example_features', 'name_and_jpeg', 'read_tfrecords', 'write_new',
-           'unpack_tfrecords', 'scale', 'Pictures', 'to_batch', 'Unpaired', 'Middles', 'on_device', 'OwnChance',
-           'UnpairedDL', 'check_items', 'shorter_side', 'unpaired_dls']
+           'as_rgb', 'upright', 'no_picture', 'load_picture', 'find_pictures', 'PictureFolders', 'contents',
+           'some_pictures', 'picture_folders', 'RecordError', 'crc_of_byte', 'crc32c', 'masked_crc', 'checked_bytes',
+           'tf_records', 'varint', 'proto_fields', 'proto_values', 'example_features', 'name_and_jpeg',
+           'read_tfrecords', 'write_new', 'unpack_tfrecords', 'scale', 'Pictures', 'to_batch', 'Unpaired', 'Middles',
+           'on_device', 'OwnChance', 'UnpairedDL', 'check_items', 'shorter_side', 'unpaired_dls']
 
 # %% ../nbs/00_data.ipynb #606a5f67
 import inspect, io, os, re, threading, time, warnings
@@ -850,6 +850,13 @@ def upright(im):
 MAX_PIXELS = 89_000_000 # larger ones are refused (Pillow begins to warn a little above)
 ENDINGS = {'.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.gif'}
 
+PHONES = {'.heic', '.heif', '.avif', '.jxl', '.dng', '.cr2', '.nef', '.arw'} # of phones and cameras; not read here
+
+def no_picture(path):
+    "What is said of a file that Pillow does not know."
+    ending = Path(str(path)).suffix.lower()
+    return f'{ending} cannot be read here; save it as JPEG or PNG first' if ending in PHONES else 'not a picture'
+
 def load_picture(
     path, # a picture file
     side: int | None = None, # a JPEG much larger than this is decoded at a fraction of its size, which is faster
@@ -864,7 +871,7 @@ def load_picture(
             return as_rgb(upright(im))
     except PictureError: raise
     except FileNotFoundError: raise PictureError(f'{path}: there is no such file') from None
-    except Image.UnidentifiedImageError: raise PictureError(f'{path}: not a picture') from None
+    except Image.UnidentifiedImageError: raise PictureError(f'{path}: {no_picture(path)}') from None
     except Image.DecompressionBombError: raise PictureError(f'{path}: more than {max_pixels:,} pixels') from None
     except Exception as e: raise PictureError(f'{path}: cannot be read ({type(e).__name__}: {e})') from None
 
@@ -900,6 +907,8 @@ def some_pictures(folder):
     "`find_pictures`, or an error that says what is there instead."
     found = find_pictures(folder)
     if found: return found
+    phones = sorted({p.suffix.lower() for p in Path(folder).iterdir()} & PHONES)
+    if phones: raise FileNotFoundError(f"{folder}: {no_picture('x' + phones[0])}; expected files ending in {' '.join(sorted(ENDINGS))}")
     raise FileNotFoundError(f"{folder}: no pictures in it, found {contents(folder)}; expected files ending in {' '.join(sorted(ENDINGS))}")
 
 # %% ../nbs/00_data.ipynb #5c24fcc5

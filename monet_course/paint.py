@@ -37,7 +37,8 @@ from fastcore.imports import IN_NOTEBOOK
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from .cyclegan import load_generator
-from .data import ENDINGS, MAX_PIXELS, PictureError, as_rgb, command_parser, find_pictures, one_line, sweep, to_pil, to_tensor, upright, write_picture, writing
+from .devices import pick_device
+from .data import ENDINGS, MAX_PIXELS, PictureError, as_rgb, command_parser, find_pictures, no_picture, one_line, sweep, to_pil, to_tensor, upright, write_picture, writing
 
 # %% ../nbs/11_paint.ipynb #aef0a8f4
 def pad_to(
@@ -178,7 +179,7 @@ class Painter:
         exact: bool = True, # large pictures: measure the statistics of all tiles; False: of a thumbnail (faster, another tone)
     ):
         if tile < 32: raise ValueError(f'tile={tile}: at least 32 pixels')
-        self.device, self.exact = device or ('cuda' if torch.cuda.is_available() else 'cpu'), exact
+        self.device, self.exact = pick_device(str(device or 'auto')), exact
         self.net = common_norms(net).to(self.device)
         self.norms = [m for m in self.net.modules() if isinstance(m, CommonNorm)]
         self.multiple, self.smallest = getattr(net, 'multiple', 1), getattr(net, 'smallest', 1)
@@ -264,7 +265,7 @@ def naming(
             warnings.simplefilter('ignore') # Pillow's remarks on odd files
             yield
     except PictureError: raise
-    except UnidentifiedImageError: raise PictureError(f'{path}: not a picture') from None
+    except UnidentifiedImageError: raise PictureError(f'{path}: {no_picture(path)}') from None
     except Image.DecompressionBombError: raise PictureError(f'{path}: more than {MAX_PIXELS:,} pixels') from None
     except Exception as e: raise PictureError(f'{path}: cannot be read ({type(e).__name__}: {e})') from None
 
@@ -663,7 +664,7 @@ def paint_command(
     direction: str = 'photo2monet', # which of the two generators: photo2monet or monet2photo
     strength: float = 1., # 0 is the photo, 1 the painting
     size: int = WORKING_SIZE, # longer side in pixels at which larger photos are painted: smaller for broader strokes; 0: own size
-    full_size: bool = False, # enlarge the paintings to the photos' own size; strokes become broader
+    full_size: bool = False, # enlarge the paintings to the photos' own size: right for a screen, soft when looked at closely
     tile: int = 1024, # pictures of more than tile x tile pixels are painted in tiles: smaller needs less memory, larger is faster
     fast: bool = False, # large pictures: several times faster, in a slightly different tone
     batch: int = 4, # pictures of equal size that are painted together
@@ -681,6 +682,7 @@ def paint_command(
     report.failed.update(refused)
     counts, *problems = str(report).splitlines()
     for painting in report.painted[:10]: print(painting)
+    if len(report.painted) > 10: print(f'... and {len(report.painted) - 10} more')
     print(counts + '; --overwrite paints again'*bool(report.skipped))
     if report.scaled and not full_size: print("A larger --size paints finer strokes; --full-size enlarges the painting to the photo's own size")
     for problem in problems: print(problem, file=sys.stderr)

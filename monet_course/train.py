@@ -8,7 +8,7 @@ __all__ = ['loss_names', 'FORMAT', 'small_unet', 'small_resnet', 'presets', 'FUL
            'TrainingDiverged', 'LossLog', 'random_state', 'set_random_state', 'training_state', 'load_training_state',
            'read_checkpoint', 'Checkpoint', 'stop_on_signal', 'Previews', 'Config', 'config_dls', 'versions', 'Run',
            'begin_with', 'make_learner', 'plain_words', 'starting_point', 'what_to_do', 'find_team', 'seconds_a_step',
-           'about', 'introduce', 'fit', 'fit_arguments', 'monet_fit']
+           'about', 'introduce', 'fit', 'as_json', 'fit_arguments', 'monet_fit']
 
 # %% ../nbs/09_train.ipynb #efcbb119
 import csv
@@ -27,7 +27,7 @@ import sys
 import threading
 import time
 import zipfile
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
@@ -761,14 +761,18 @@ def starting_point(
 ) -> tuple: # fields of `Config` to start from, and the `Recipe` they are of or None
     "The settings of a preset; 'auto' looks at pictures and machine."
     if preset not in ('auto', *presets): raise ValueError(f"preset={preset!r}: choose one of auto, {', '.join(presets)}")
+    if preset == 'painter' and not changes.get('start'): raise ValueError("preset='painter' is a second part: start= names a run of preset='sketcher'")
     folders, chosen = Config(**{name: changes.get(name) for name in ('data', 'photos', 'monets')}).folders, None
-    if preset == 'auto' and folders:
-        found, device = picture_folders(**folders), pick_device(changes.get('device', 'auto'))
+    found = picture_folders(**folders) if folders else None
+    larger = max(len(found.photos), len(found.monets)) if found else 0
+    if preset == 'auto' and found:
+        device = pick_device(changes.get('device', 'auto'))
         memory = torch.cuda.get_device_properties(device).total_memory/1e9 if device.startswith('cuda') else None
-        chosen = recipe(device, memory, min(map(usual_side, (found.photos, found.monets))), max(len(found.photos), len(found.monets)))
+        chosen = recipe(device, memory, min(map(usual_side, (found.photos, found.monets))), larger)
     base = {**presets[chosen.preset], **chosen.changes} if chosen else dict(presets['laptop' if preset == 'auto' else preset])
     if 'crop' in changes: base.pop('size', None) # another square, another scale
-    if chosen and 'epochs' in changes: base.pop('epoch_len', None) # these are passes over the pictures
+    if found and not chosen and preset != 'paper': base['epoch_len'] = max(larger, 800) # what the presets' epochs were made for
+    if 'epochs' in changes: base.pop('epoch_len', None) # these are passes over the pictures
     return base, chosen
 
 def what_to_do(
@@ -781,6 +785,7 @@ def what_to_do(
     if resume is None:
         base, chosen = starting_point(preset, changes := {**changes, 'data': data})
         return None, Config(**{**base, **changes}).settled(), chosen
+    if data is not None and not (Path(resume)/'config.json').exists(): raise ValueError(f'resume={str(resume)!r}: not the folder of a run. Two folders of pictures: photos= and monets=')
     run, moved = Run(resume), {name: str(changes.pop(name)) for name in ('photos', 'monets') if changes.get(name) is not None}
     if changes or preset != 'auto': raise ValueError(f'resume={str(resume)!r}: a run goes on with its own settings; drop {", ".join(changes) or "preset"}')
     sweep(run.path)
@@ -831,6 +836,7 @@ def introduce(
     "Say what was found, what was chosen and why, and how long it will take."
     found, data = picture_folders(**config.folders), dls.train.dataset
     print(f'Pictures: {len(data.sets[0]):,} in {found.photos[0].parent}, to be painted like the {len(data.sets[1]):,} in {found.monets[0].parent}')
+    if (few := min(map(len, data.sets))) < 100: print(f'{few} are few: some hundreds of each kind are usual')
     if chosen: print(f"Settings: preset '{chosen.preset}', for {chosen.why}. Squares of {config.crop} pixels out of pictures scaled to {config.size}, {config.batch} at a time, in {config.amp}")
     steps, each = config.epochs*(data.epoch_len//config.batch), None
     if steps >= 20 and config.compile is None: each = seconds_a_step(config, dls)
@@ -860,14 +866,17 @@ def fit(
     learn.add_cbs([LossLog(run.path/'log.csv', config.log_every), Previews(run.path/'previews', photos, truth)])
     team.start(learn, config.seed)
     if goes_on: load_training_state(learn, read_checkpoint(run.checkpoint, config.device))
+    steps, before = config.epochs * learn.steps_per_epoch, learn.step
+    if goes_on and team.rank == 0: print(f'{run.path}: goes on after step {before:,} of {steps:,}' if before < steps else
+                                         f'{run.path}: finished, after {steps:,} steps. A new training with its networks: start={str(run.path)!r}')
     checkpoint = Checkpoint(run, config.save_minutes)
     with stop_on_signal(checkpoint), plain_words(run):
         learn.fit_flat_linear(config.epochs, config.decay_start, cbs=[checkpoint] + list(cbs or []))
         if team.rank == 0: run.plot_losses()
     run.stopped = checkpoint.stopped
     if run.stopped and team.rank == 0:
-        print(f'Stopped after step {learn.step} of {config.epochs * learn.steps_per_epoch}; all is saved. Go on with fit(resume={str(run.path)!r})')
-    elif (run.recipe or '').startswith('sketcher') and team.rank == 0:
+        print(f'\nStopped after step {learn.step} of {steps}; all is saved. Go on with fit(resume={str(run.path)!r})')
+    elif (run.recipe or '').startswith('sketcher') and before < steps > 2000 and team.rank == 0:
         folders = ', '.join(f'{name}={path!r}' for name, path in (('data', config.data), ('photos', config.photos), ('monets', config.monets)) if path)
         print(f"It paints tint and light. For strokes, some minutes more: fit({folders}, preset='painter', start={str(run.path)!r}). It needs pip install 'monet_course[jury]'")
     return run
@@ -875,27 +884,38 @@ def fit(
 fit.__delwrap__ = Config # fastcore looks up the comments of the delegated arguments there
 
 # %% ../nbs/09_train.ipynb #5e6433f4
+def as_json(text):
+    "A setting that is a dictionary or a list."
+    try: return json.loads(text)
+    except ValueError: raise ArgumentTypeError(f'{text!r} is not JSON, for example \'{{"arch": "resnet", "blocks": 6}}\'') from None
+
 def fit_arguments(
     args=None, # command line; default: the one of this process
 ) -> dict: # arguments of `fit` that were given
     "Read the command line of `monet_fit`: every field of `Config` is an option."
     parser = ArgumentParser('monet_fit', description=monet_fit.__doc__, formatter_class=RawDescriptionHelpFormatter,
                             epilog='examples:\n  monet_fit\n  monet_fit gan-getting-started\n  monet_fit --photos horses --monets zebras\n  monet_fit --resume runs/2026-11-21-093000')
-    parser.add_argument('data', nargs='?', help=docments(fit)['data'])
+    parser.add_argument('data', nargs='*', help=docments(fit)['data'])
     for name in ['resume', 'out', 'preset']: parser.add_argument(f'--{name}', help=docments(fit)[name])
-    comments, readers = docments(Config), dict.fromkeys(['generator', 'discriminator', 'weight_changes', 'compile'], json.loads)
+    comments, readers = docments(Config), dict.fromkeys(['generator', 'discriminator', 'weight_changes', 'compile'], as_json)
     for f in fields(Config):
         if f.name == 'data': continue
         kind = readers.get(f.name) or next(t for t in (int, float, str) if f.type in (t, t | None))
-        default = f' (default {f.default})' if f.default not in (None, MISSING) else ''
+        default = f' (without a folder {f.default})' if f.default not in (None, MISSING) else ''
         parser.add_argument('--' + f.name.replace('_', '-'), type=kind, metavar=f.name.upper(), help=comments[f.name] + default)
-    return {name: value for name, value in vars(parser.parse_args(args)).items() if value is not None}
+    given = {name: value for name, value in vars(parser.parse_args(args)).items() if value not in (None, [])}
+    if len(folders := given.pop('data', [])) > 1: parser.error(f'two folders: --photos {folders[0]!r} --monets {folders[1]!r}')
+    return {**given, **({'data': folders[0]} if folders else {})}
 
 def monet_fit():
     "Train photo2monet on a folder of pictures, or without one on generated landscapes."
-    try: run = fit(**fit_arguments())
+    given = fit_arguments()
+    if not given.keys() & {'data', 'photos', 'monets', 'resume'}: print('Without a folder: generated landscapes, drawn once and kept; a training takes about two minutes on two CPU cores', flush=True)
+    try: run = fit(**given)
+    except KeyboardInterrupt: print('\nmonet_fit: broken off; what was saved before is whole', file=sys.stderr); sys.exit(130)
     except (ValueError, OSError, ImportError, MemoryError, TrainingDiverged) as e: sys.exit(print(f'monet_fit: {e}', file=sys.stderr) or 2)
     if run.learn.team.rank == 0: print(f'The run is in {run.path}')
+    if run.stopped: print(f'In a shell: monet_fit --resume {str(run.path)!r}')
     if run.stopped: sys.exit(128 + run.stopped)
 
 # %% ../nbs/09_train.ipynb #49c53d76

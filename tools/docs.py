@@ -90,7 +90,7 @@ def prepare(path, names, cfg):
         if cell.cell_type == 'markdown':
             said = last_sentence(cell.source) or said
             if exercise: cell.source = re.sub(rf'{cfg.doc_host}{cfg.doc_baseurl}/([^)]*\.html)', r'../\1', cell.source) # on the site, its pages are near
-            cell.source = formulas(linked(cell.source, names, '../'*exercise))
+            cell.source = formulas(linked(cell.source.replace('](../students/', '](exercises/'), names, '../'*exercise))
             if not cells: # the title
                 title, promise, rest = re.match(r'# +([^\n]*)\n*((?:>[^\n]*\n?)*)(.*)', cell.source, re.S).groups()
                 head = dict(title=title, description=' '.join(promise.replace('>', ' ').split()) or None)

@@ -36,7 +36,7 @@ def stripped(path):
     module = next(m[1] for c in nb.cells if (m := re.match(r'#\|\s*default_exp\s+(\S+)', c.source)))
     # a student's notebook is alone: its links lead to the site, and to the answers
     nb.cells[0].source = re.sub(r'\]\((?:\.\./)?([\w/]+)\.ipynb', lambda m: f']({site()}/{"exercises/" if "../" not in m[0] else ""}{m[1]}.html', nb.cells[0].source)
-    nb.cells[0].source += f' When you are done: [one way to solve them]({github()}/nbs/exercises/{path.name}).'
+    nb.cells[0].source += f' Run it cell by cell: a check stops where an answer is still missing. When you are done: [one way to solve them]({github()}/nbs/exercises/{path.name}).'
     teachers = [c for c in nb.cells if c.cell_type == 'code' and re.match(r'#\|\s*(export|hide|default_exp)', c.source) and 'git+https' not in c.source]
     nb.cells = [c for c in nb.cells if c not in teachers]
     first_code = next(i for i, c in enumerate(nb.cells) if c.cell_type == 'code' and 'git+https' not in c.source) # on Colab the course is installed before
