@@ -8,10 +8,8 @@ __all__ = ['usual_side', 'Recipe', 'length', 'for_cpu', 'for_card', 'recipe']
 # %% ../nbs/27_recipes.ipynb #ef07fb6d
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 
-import torch
 from PIL import Image
 
 # %% ../nbs/27_recipes.ipynb #4b11654e

@@ -13,6 +13,7 @@ __all__ = ['loss_names', 'FORMAT', 'small_unet', 'small_resnet', 'presets', 'FUL
 # %% ../nbs/09_train.ipynb #efcbb119
 import csv
 import errno
+import gc
 import io
 import json
 import math
@@ -807,20 +808,23 @@ def seconds_a_step(
     config: Config, # settled
     dls: DataLoaders, # see `config_dls`
     patience: float = 5., # seconds after which it tries no further
-) -> float: # mean of some steps, one with the identity loss among them where it has its turn
+) -> float | None: # mean of some steps, one with the identity loss among them where it has its turn; None where none can be made
     "How long a training step takes here, tried with networks of its own; chance is left as it was."
-    before = random_state()
-    learn = make_learner(replace(config, start=None), dls)
-    learn.create_opt()
-    learn.training, learn.pct_train = True, 0.
-    learn.xb, learn.yb = [(torch.rand(config.batch, 3, config.crop, config.crop).to(config.device, memory_format=learn.layout),) for _ in range(2)]
-    spent = []
-    while len(spent) <= max(min(config.identity_every, 4), 1) and sum(spent) < patience:
-        start = time.perf_counter()
-        learn._do_one_batch()
-        learn.loss.item() # waits for a GPU
-        spent.append(time.perf_counter() - start)
-    set_random_state(before)
+    before, spent = random_state(), []
+    try:
+        learn = make_learner(replace(config, start=None), dls)
+        learn.create_opt()
+        learn.training, learn.pct_train = True, 0.
+        learn.xb, learn.yb = [(torch.rand(config.batch, 3, config.crop, config.crop).to(config.device, memory_format=learn.layout),) for _ in range(2)]
+        while len(spent) <= max(min(config.identity_every, 4), 1) and sum(spent) < patience:
+            start = time.perf_counter()
+            learn._do_one_batch()
+            learn.loss.item() # waits for a GPU
+            spent.append(time.perf_counter() - start)
+    except (RuntimeError, MemoryError): return None # too little memory, perhaps: the training will say it in words
+    finally:
+        set_random_state(before)
+        learn = None; gc.collect() # its memory is needed
     return sum(spent[1:] or spent)/len(spent[1:] or spent) # the first warms up
 
 def about(seconds) -> str:
@@ -876,7 +880,7 @@ def fit(
     run.stopped = checkpoint.stopped
     if run.stopped and team.rank == 0:
         print(f'\nStopped after step {learn.step} of {steps}; all is saved. Go on with fit(resume={str(run.path)!r})')
-    elif (run.recipe or '').startswith('sketcher') and before < steps > 2000 and team.rank == 0:
+    elif (run.recipe or '').startswith('sketcher') and before < steps and steps > 2000 and team.rank == 0:
         folders = ', '.join(f'{name}={path!r}' for name, path in (('data', config.data), ('photos', config.photos), ('monets', config.monets)) if path)
         print(f"It paints tint and light. For strokes, some minutes more: fit({folders}, preset='painter', start={str(run.path)!r}). It needs pip install 'monet_course[jury]'")
     return run
