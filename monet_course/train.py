@@ -157,6 +157,8 @@ class Alone:
     def largest(self, *numbers): return numbers # of numbers, over the processes
     def average(self, optimizers): pass # make the gradients those of all batches together
     def start(self, learn, seed): pass # the same weights for all, own random numbers for each
+    def leave(self, code): # the end of a command
+        if code: sys.exit(code)
 
 
 # %% ../nbs/09_train.ipynb #5b2b3276
@@ -914,13 +916,13 @@ def fit_arguments(
 def monet_fit():
     "Train photo2monet on a folder of pictures, or without one on generated landscapes."
     given = fit_arguments()
-    if not given.keys() & {'data', 'photos', 'monets', 'resume'}: print('Without a folder: generated landscapes, drawn once and kept; a training takes about two minutes on two CPU cores', flush=True)
+    if not given.keys() & {'data', 'photos', 'monets', 'resume'} and os.environ.get('RANK', '0') == '0': print('Without a folder: generated landscapes, drawn once and kept; a training takes about two minutes on two CPU cores', flush=True)
     try: run = fit(**given)
     except KeyboardInterrupt: print('\nmonet_fit: broken off; what was saved before is whole', file=sys.stderr); sys.exit(130)
     except (ValueError, OSError, ImportError, MemoryError, TrainingDiverged) as e: sys.exit(print(f'monet_fit: {e}', file=sys.stderr) or 2)
     if run.learn.team.rank == 0: print(f'The run is in {run.path}')
-    if run.stopped: print(f'In a shell: monet_fit --resume {str(run.path)!r}')
-    if run.stopped: sys.exit(128 + run.stopped)
+    if run.stopped and run.learn.team.rank == 0: print(f'In a shell: monet_fit --resume {str(run.path)!r}')
+    run.learn.team.leave(128 + run.stopped if run.stopped else 0)
 
 # %% ../nbs/09_train.ipynb #49c53d76
 if __name__ == '__main__' and globals().get('__package__'): # a notebook is __main__ too, but in no package
