@@ -6,7 +6,7 @@
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 bin = .venv/bin
 
-.PHONY: help setup demo test bench docs students notebooks check faults anywhere nbdev3-check clean
+.PHONY: help setup demo test bench docs students notebooks check faults anywhere cuda-check gpu nbdev3-check clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -46,6 +46,12 @@ faults: setup ## kill trainings, fill a disk, open hostile pictures; say what wa
 
 anywhere: setup ## run each lesson alone from the built wheel, as on Colab: no nbdev, newest fastai; NB=07 for some
 	@sh tools/anywhere.sh $(NB)
+
+cuda-check: setup ## prove on pretended cards what can be known about CUDA without one; ARGS=--all: every lesson, too
+	@$(bin)/python tools/cuda_check.py $(ARGS)
+
+gpu: setup ## with an NVIDIA card: six minutes, one file of all that only a card can tell (ARGS='--device cpu': a rehearsal)
+	@$(bin)/python tools/gpu.py $(ARGS)
 
 nbdev3-check: setup ## does nbdev 3 export the same modules, and does every lesson run under it? (15 minutes)
 	@sh tools/check_nbdev3.sh $(NB)

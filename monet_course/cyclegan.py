@@ -208,7 +208,7 @@ class ImagePool:
             fake, self.images[i] = self.images[i], fake.clone()
         return fake
 
-    def state_dict(self) -> dict: return dict(size=self.size, images=list(self.images), rng=self.rng.getstate())
+    def state_dict(self) -> dict: return dict(size=self.size, images=[x.cpu() for x in self.images], rng=self.rng.getstate())
     def load_state_dict(self, state: dict):
         "Take over pictures and random state of another pool."
         version, internal, gauss = state['rng']

@@ -36,7 +36,7 @@ from fastcore.basics import chunked, patch
 from fastcore.docments import docments
 from skimage.color import lab2rgb, rgb2lab
 
-from .devices import best_device, device_facts
+from .devices import device_facts, pick_device
 
 with warnings.catch_warnings(): # fastai still uses torch.jit.script, which newer PyTorch warns of
     warnings.simplefilter('ignore', FutureWarning)
@@ -1241,4 +1241,4 @@ def unpaired_dls(
     joint = bs*share[1]                                                                  # pictures that all processes see in a step
     train = UnpairedDL(Unpaired(*sets[:2], crop, max(n//joint, 1)*joint, seed, flip, share), bs, num_workers, drop_last=True)
     valid = UnpairedDL(Middles(*sets[2:], crop, 8 if sets[2] is sets[0] and sets[3] is sets[1] else None), bs)
-    return DataLoaders(train, valid, device=best_device() if device is None else torch.device(device))
+    return DataLoaders(train, valid, device=torch.device(pick_device(device)))

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['precisions', 'DEVICES', 'Device', 'device_facts', 'pick_device', 'best_device', 'cpu_has_bf16', 'pick_precision',
-           'autocast']
+           'autocast', 'no_autocast', 'pick_layout', 'same_shapes']
 
 # %% ../nbs/28_devices.ipynb #849d615a
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 # %% ../nbs/28_devices.ipynb #64c5a24a
 precisions = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
@@ -36,16 +37,16 @@ def device_facts(
 
 # %% ../nbs/28_devices.ipynb #e8d47198
 def pick_device(
-    name: str = 'auto', # cpu, cuda, cuda:1, mps, ... or auto
+    name='auto', # cpu, cuda, cuda:1, mps, ... a `torch.device`, or auto; None is auto, too
 ) -> str: # the name, checked
     "`auto` is a CUDA card where there is one, else the CPU; raises `ValueError` for a device that is not there."
-    if name == 'auto': return 'cuda' if torch.cuda.is_available() else 'cpu'
+    if (name := str(name or 'auto')) == 'auto': return 'cuda' if torch.cuda.is_available() else 'cpu'
     try: device = torch.device(name)
     except RuntimeError: raise ValueError(f'device={name!r}: expected auto, cpu, cuda, cuda:1 ... or mps') from None
     if device.type == 'cuda' and not torch.cuda.is_available(): raise ValueError(f'device={name!r}: PyTorch sees no NVIDIA card here; device=auto or cpu')
     if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count(): raise ValueError(f'device={name!r}: PyTorch sees {torch.cuda.device_count()} NVIDIA card(s) here, counted from 0')
     if device.type == 'mps' and not torch.backends.mps.is_available(): raise ValueError(f'device={name!r}: PyTorch sees no Apple GPU here; device=auto or cpu')
-    return str(name)
+    return name
 
 def best_device() -> torch.device:
     "The device of `auto`."
@@ -71,3 +72,29 @@ def autocast(
 ):
     "A context in which convolutions compute in `precision`; nothing at all for fp32, which not every device lets one switch on."
     return nullcontext() if precision == 'fp32' else torch.autocast(torch.device(device).type, precisions[precision])
+
+def no_autocast(
+    device, # where the numbers are
+):
+    "A context in which nothing is rounded to half precision."
+    kind = torch.device(device).type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+
+# %% ../nbs/28_devices.ipynb #1e5db8ab
+def pick_layout(
+    device, # where the training runs
+    precision: str, # a name in `precisions`
+    net: nn.Module, # whose convolutions they are
+) -> torch.memory_format:
+    "The order in memory in which the convolutions of `net` are likely to be fastest."
+    if torch.device(device).type != 'cuda': return device_facts(device).layout
+    turns = any(isinstance(m, nn.InstanceNorm2d) for m in net.modules())
+    return torch.contiguous_format if precision == 'fp32' or turns else device_facts(device).layout
+
+@contextmanager
+def same_shapes():
+    "cuDNN tries its kernels once for each shape of a convolution and keeps the fastest: worth it where all batches are alike."
+    cudnn, was = torch.backends.cudnn, torch.backends.cudnn.benchmark
+    cudnn.benchmark = was or not cudnn.deterministic
+    try: yield
+    finally: cudnn.benchmark = was

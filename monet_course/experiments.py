@@ -26,7 +26,8 @@ from .cyclegan import frozen, generator_losses, weights_at
 from .layers import checkerboard_energy
 from .losses import check_choice
 from .metrics import feature_table, kid, load_extractor, paired_scores
-from .train import Config, CycleLearner, config_dls, make_learner
+from .devices import pick_device
+from .train import Config, CycleLearner, check_finite, config_dls, make_learner
 
 # %% ../nbs/12_experiments.ipynb #103b7d39
 class Unseen(NamedTuple):
@@ -110,7 +111,7 @@ def trial_data(
     if config.data is not None: return config_dls(config)[0]
     photo_set, painting_set = toy_pairs(config.scenes, config.size, seed=0)[0][:photos], toy_pairs(config.scenes, config.size, seed=1)[1][:paintings]
     return unpaired_dls(photo_set, painting_set, size=config.size, crop=config.crop, bs=config.batch,
-                        epoch_len=config.epoch_len or config.scenes, seed=config.seed, device=config.device)
+                        epoch_len=config.epoch_len or config.scenes, seed=config.seed, device=pick_device(config.device))
 
 @torch.no_grad()
 def paint_all(net, photos, batch=32):
@@ -135,6 +136,7 @@ def run_trial(
     start = time.process_time()
     with redirect_stdout(io.StringIO()), learn.no_bar(): learn.fit_flat_linear(config.epochs, config.decay_start)
     seconds = time.process_time() - start
+    check_finite(learn) # a number in a table would not show it
     painted = paint_all(learn.ema.net[0], unseen.photos)
     last = dict(zip(learn.recorder.metric_names[1:], learn.recorder.values[-1]))
     return dict(seed=seed, steps=learn.step, seconds=seconds, **score_paintings(painted, unseen, extractor),

@@ -6,6 +6,7 @@
 __all__ = ['STRIDES', 'efficientnet_lite', 'Eye', 'usual', 'eye_on', 'Jury', 'feature_judge', 'jury']
 
 # %% ../nbs/19_jury.ipynb #7094c5ea
+import copy
 import io
 from contextlib import redirect_stdout
 from functools import lru_cache
@@ -16,6 +17,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from .devices import no_autocast
 from .patchgan import patchgan
 
 # %% ../nbs/19_jury.ipynb #60b7399a
@@ -64,8 +66,9 @@ def usual(
 def eye_on(
     device, # a `torch.device`
 ) -> Eye: # always the same one
-    "All judges on a device share one eye."
-    return Eye().to(device)
+    "All judges on a device share one eye; to make it leaves chance as it was."
+    if device.type != 'cpu': return copy.deepcopy(eye_on(torch.device('cpu'))).to(device)
+    with torch.random.fork_rng(devices=[]): return Eye() # its layers draw weights before they get their own
 
 # %% ../nbs/19_jury.ipynb #5d127367
 class Jury(nn.Module):
@@ -79,9 +82,14 @@ class Jury(nn.Module):
         self.patch, self.strides = patch, tuple(sorted(strides))
         self.heads = nn.ModuleList(feature_judge(len(eye_on(torch.device('cpu')).stages[STRIDES.index(s)].mean), width) for s in self.strides)
 
+    def _apply(self, fn, recurse=True):
+        super()._apply(fn, recurse)
+        eye_on(next(self.parameters()).device) # it is there before the first picture comes
+        return self
+
     def forward(self, x):
         scores = self.patch(x).float()
-        with torch.autocast(x.device.type, enabled=False):
+        with no_autocast(x.device):
             maps = [head(seen) for head, seen in zip(self.heads, eye_on(x.device)(x.float(), self.strides))]
         return torch.cat([scores, *(F.interpolate(m, scores.shape[2:]) for m in maps)], 1)
 

@@ -19,6 +19,8 @@ from numbers import Real
 import torch
 import torch.nn.functional as F
 
+from .devices import no_autocast
+
 # %% ../nbs/02_gan_losses.ipynb #2a2cdd11
 @dataclass(frozen=True)
 class GanLoss:
@@ -175,7 +177,7 @@ def gradient_penalty(
 ) -> torch.Tensor: # a scalar, unweighted
     "Mean squared distance from 1 of the slope of `disc` between real and fake pictures."
     if real.shape != fake.shape: raise ValueError(f"real {tuple(real.shape)}, fake {tuple(fake.shape)}: the shapes must be equal")
-    with torch.autocast(real.device.type, enabled=False):
+    with no_autocast(real.device):
         real, fake = at_least_float32(real.detach()), at_least_float32(fake.detach())
         u = torch.rand(len(real), device=generator.device if generator else real.device, generator=generator).to(real)
         u = u.view(-1, *[1]*(real.ndim - 1))                        # one number a picture

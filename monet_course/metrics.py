@@ -33,7 +33,7 @@ from torchvision.models.inception import InceptionA, InceptionC, InceptionE, inc
 
 from .data import check_pairs, command_parser, load_picture, scale, some_pictures, to_batch, writing
 from .jury import efficientnet_lite
-from .devices import best_device
+from .devices import pick_device
 
 # %% ../nbs/10_metrics.ipynb #d47ef19c
 class Extractor(nn.Module):
@@ -76,7 +76,7 @@ def feature_batches(
     device=None,
 ): # yields float32 (k, dims), in the order of the pictures
     "Features of a few pictures at a time; only pictures of equal size share a batch."
-    device = best_device() if device is None else torch.device(device)
+    device = torch.device(pick_device(device))
     if isinstance(extractor, nn.Module): extractor.to(device).eval()
     for i in range(0, len(pictures), batch):
         read = (read_picture(p, size) for p in pictures[i:i + batch])
@@ -451,7 +451,7 @@ def score_folders(
     **kwargs, # weights, download: see `load_extractor`
 ) -> Scores:
     "FID, KID, MiFID and the memorisation distance between two folders of pictures."
-    files = [some_pictures(folder) for folder in (real, fake)]
+    files, device = [some_pictures(folder) for folder in (real, fake)], pick_device(device)
     for folder, found in zip((real, fake), files):
         if len(found) < 2: raise ValueError(f'{folder}: one picture; at least two are needed')
     if isinstance(extractor, str): extractor = load_extractor(extractor, **kwargs)

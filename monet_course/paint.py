@@ -179,7 +179,7 @@ class Painter:
         exact: bool = True, # large pictures: measure the statistics of all tiles; False: of a thumbnail (faster, another tone)
     ):
         if tile < 32: raise ValueError(f'tile={tile}: at least 32 pixels')
-        self.device, self.exact = pick_device(str(device or 'auto')), exact
+        self.device, self.exact = pick_device(device), exact
         self.net = common_norms(net).to(self.device)
         self.norms = [m for m in self.net.modules() if isinstance(m, CommonNorm)]
         self.multiple, self.smallest = getattr(net, 'multiple', 1), getattr(net, 'smallest', 1)

@@ -18,6 +18,7 @@ import torch
 import torch.distributed as dist
 
 from .faults import starter
+from .devices import pick_device
 from .train import Alone, Run, fit
 from fastai.callback.progress import ProgressCallback
 from fastai.torch_core import num_distrib, rank_distrib
@@ -32,7 +33,6 @@ class Team(Alone):
     ):
         self.rank, self.world, self.local = rank_distrib(), num_distrib(), int(os.environ.get('LOCAL_RANK', 0))
         if dist.is_initialized(): return
-        if torch.cuda.is_available(): torch.cuda.set_device(self.local)
         dist.init_process_group('cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo', timeout=timedelta(minutes=minutes))
         atexit.register(dist.destroy_process_group) # left in order: a process that just ends may abort in the middle of its threads
 
@@ -42,7 +42,13 @@ class Team(Alone):
         sys.stdout.flush(); sys.stderr.flush()
         os._exit(code)
 
-    def device(self, name): return f'cuda:{self.local}' if name == 'cuda' else name
+    def device(self, name):
+        "Where this process computes: on a card of its own, if on cards."
+        if not (name := pick_device(name)).startswith('cuda'): return name
+        here, cards = int(os.environ.get('LOCAL_WORLD_SIZE', self.world)), torch.cuda.device_count()
+        if here > cards: raise ValueError(f'{here} processes need as many NVIDIA cards, and PyTorch sees {cards} here: start {cards}, or give device=cpu')
+        torch.cuda.set_device(self.local)
+        return f'cuda:{self.local}'
 
     def first(self, make):
         "What `make()` gives in the first process, in all of them; its error, too."
@@ -102,7 +108,7 @@ def start(self:Team, learn, seed):
 # %% ../nbs/16_processes.ipynb #d083add9
 def member(rank, world, port, settings, answer):
     "What each process of `launch` does: take its place, train, and tell the way."
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), LOCAL_WORLD_SIZE=str(world), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
     if os.name == 'nt': os.environ.setdefault('USE_LIBUV', '0') # PyTorch for Windows may be built without it
     torch.set_num_threads(max(1, torch.get_num_threads()//world))
     if rank or not sys.stdout.isatty(): sys.stdout = open(os.devnull, 'w') # no bar where nobody sees it

@@ -22,7 +22,7 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
-from .devices import best_device, device_facts
+from .devices import best_device, device_facts, pick_device
 import fastai.callback.schedule                                       # gives a Learner its fit_one_cycle
 
 # %% ../nbs/01_autoencoders.ipynb #f9ed8c04
@@ -33,7 +33,7 @@ def digit_tensor(
     "Bytes 0..255 become a batch of one channel, -1..1."
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (28, 28):
         raise ValueError(f"images={getattr(images, 'dtype', type(images).__name__)} {np.shape(images)}: give a uint8 array (n, 28, 28)")
-    x = torch.tensor(images[:, None], device=best_device() if device is None else device)
+    x = torch.tensor(images[:, None], device=pick_device(device))
     return x.float().div_(127.5).sub_(1)
 
 # %% ../nbs/01_autoencoders.ipynb #f21164f7

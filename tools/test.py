@@ -3,17 +3,33 @@
     python tools/test.py           # every lesson
     python tools/test.py 05 07     # lessons with 05 or 07 in their path
     python tools/test.py --limit 600 --flags slow 09
+    python tools/test.py --cards 1 # every lesson, its `#| cuda` cells too, on a pretended card (tools/card)
 
 A lesson passes when `nbdev_test` says so. The output of a lesson is shown only if it fails. The last line counts.
 """
+import json
+import os
 import sys
+import tempfile
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from importlib.util import find_spec
+from pathlib import Path
 
 from jobs import ROOT, Job, notebooks, run_all
 
 # nbdev's own runner, as `nbdev_test --path` (nbdev 2) and `nbdev-test` (nbdev 3) call it
 NBDEV_TEST = 'import sys; from nbdev.test import nbdev_test; nbdev_test.__wrapped__(sys.argv[1], sys.argv[2], n_workers=0, timing=True)'
+
+
+def on_cards(path, folder):
+    "A copy of a notebook in which 'cuda' is read as the pretended card."
+    sys.path.append(str(ROOT/'tools/card'))
+    from pretended_card import as_card
+    nb, copy = json.loads((ROOT/path).read_text(encoding='utf-8')), Path(folder)/'-'.join(path.parts)
+    for cell in nb['cells']:
+        if cell['cell_type'] == 'code': cell['source'] = as_card(''.join(cell['source']))
+    copy.write_text(json.dumps(nb), encoding='utf-8')
+    return copy
 
 
 def main():
@@ -22,11 +38,18 @@ def main():
     parser.add_argument('--limit', type=float, default=240, help='seconds a lesson may take (default 240)')
     parser.add_argument('--workers', type=int, default=2, help='lessons at a time (default 2)')
     parser.add_argument('--flags', default='', help='flags of settings.ini to run as well, e.g. "slow"')
+    parser.add_argument('--cards', type=int, help='run on so many pretended cards')
     args = parser.parse_args()
     if not find_spec('nbdev'): sys.exit(f'{sys.executable} has no nbdev: `make setup` installs it')
-    jobs = [Job(nb.stem, [sys.executable, '-c', NBDEV_TEST, nb, args.flags], ROOT, ends='Success.') for nb in notebooks(args.words)]
-    if not jobs: sys.exit(f'no lesson in nbs/ matches {" ".join(args.words) or "*.ipynb"}')
-    passed = run_all(jobs, args.limit, args.workers)
+    nbs, env = notebooks(args.words), {}
+    if not nbs: sys.exit(f'no lesson in nbs/ matches {" ".join(args.words) or "*.ipynb"}')
+    with tempfile.TemporaryDirectory() as folder:
+        names = ['/'.join(nb.with_suffix('').parts[1:]) for nb in nbs]
+        if args.cards is not None:
+            nbs, args.flags = [on_cards(nb, folder) for nb in nbs], f'{args.flags} cuda'.strip()
+            env = dict(PYTHONPATH=os.pathsep.join(map(str, (ROOT/'tools/card', ROOT))), PRETENDED_CARDS=str(args.cards))
+        jobs = [Job(name, [sys.executable, '-c', NBDEV_TEST, nb, args.flags], ROOT, 'Success.', env) for name, nb in zip(names, nbs)]
+        passed = run_all(jobs, args.limit, args.workers)
     print(f'{passed} passed, {len(jobs) - passed} failed')
     return passed == len(jobs)
 
