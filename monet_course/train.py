@@ -765,7 +765,8 @@ def plain_words(
     "A full disk becomes one `OSError`, too little memory one `MemoryError`, each with what to do."
     try: yield
     except (OSError, RuntimeError, MemoryError, SafetensorError) as e:
-        words, go_on = one_line(e), f'The last checkpoint is whole: go on with fit(resume={str(run.path)!r})'
+        words = one_line(e)
+        go_on = f'Nothing is lost, the last checkpoint is whole: go on with fit(resume={str(run.path)!r})' if run.checkpoint.exists() else 'Nothing was saved yet: begin again'
         if isinstance(e, (MemoryError, torch.OutOfMemoryError)) or any(w in words.lower() for w in NO_MEMORY):
             c, device = run.config, pick_device(run.config.device)
             half = f'amp={pick_precision(device)!r}, ' if c.amp == 'fp32' != pick_precision(device) else ''
@@ -773,7 +774,7 @@ def plain_words(
             raise MemoryError(f'out of memory with batch={c.batch}, crop={c.crop}, amp={c.amp!r}: try half the batch, a smaller crop, {half}'
                               f'a narrower generator{kernel}. {go_on} on a larger machine') from e
         full = getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT) or any(w in words for w in FULL_DISK)
-        if full: raise OSError(errno.ENOSPC, f'{run.path}: the disk is full. Make room; nothing is lost. {go_on}') from e
+        if full: raise OSError(errno.ENOSPC, f'{run.path}: the disk is full. Make room. {go_on}') from e
         raise
 
 

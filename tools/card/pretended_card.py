@@ -187,9 +187,9 @@ def install(count, kind='T4'):
     capability, memory = KINDS[kind]
     facts = dict(is_available=lambda: count > 0, device_count=lambda: count, current_device=lambda: state.current, get_device_name=lambda *_: f'a pretended {kind}',
                  get_device_capability=lambda *_: capability, is_bf16_supported=lambda including_emulation=True: including_emulation or capability >= (8, 0),
-                 get_device_properties=lambda device=0: SimpleNamespace(name=f'a pretended {kind}', total_memory=memory, major=capability[0], minor=capability[1], index=there(device)),
+                 get_device_properties=lambda device=0: SimpleNamespace(name=f'a pretended {kind}', total_memory=memory, major=capability[0], minor=capability[1], multi_processor_count=40, index=there(device)),
                  get_rng_state=lambda device=0: state.rng[there(device)].clone(), set_rng_state=lambda new, device=0: state.rng.__setitem__(there(device), new.clone()),
-                 get_rng_state_all=lambda: [s.clone() for s in state.rng], set_rng_state_all=set_all, synchronize=lambda *_: None, empty_cache=lambda: None, is_current_stream_capturing=lambda: False,
+                 get_rng_state_all=lambda: [s.clone() for s in state.rng], set_rng_state_all=set_all, synchronize=lambda *_: None, empty_cache=lambda: None, reset_peak_memory_stats=lambda: None, get_arch_list=lambda: [], is_current_stream_capturing=lambda: False,
                  set_sync_debug_mode=lambda mode: setattr(state, 'guard', mode), set_device=lambda device: setattr(state, 'current', there(device)))
     for name, fact in facts.items(): setattr(torch.cuda, name, fact)
     state.current = 0
