@@ -50,7 +50,7 @@ anywhere: setup ## run each lesson alone from the built wheel, as on Colab: no n
 cuda-check: setup ## prove on pretended cards what can be known about CUDA without one; ARGS=--all: every lesson, too
 	@$(bin)/python tools/cuda_check.py $(ARGS)
 
-gpu: setup ## with an NVIDIA card: six minutes, one file of all that only a card can tell (ARGS='--device cpu': a rehearsal)
+gpu: setup ## with an NVIDIA card: in six minutes one file of what only a card can tell (ARGS='--device cpu': a rehearsal)
 	@$(bin)/python tools/gpu.py $(ARGS)
 
 nbdev3-check: setup ## does nbdev 3 export the same modules, and does every lesson run under it? (15 minutes)

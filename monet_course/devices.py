@@ -63,7 +63,7 @@ def pick_precision(
 ) -> str: # 'fp32', 'bf16' or 'fp16'
     "The precision `amp='auto'` stands for, decided by what the device can do and by nothing else."
     kind = torch.device(device).type
-    if kind == 'cuda': return 'bf16' if torch.cuda.is_bf16_supported(including_emulation=False) else 'fp16'
+    if kind == 'cuda': return 'bf16' if torch.cuda.get_device_capability(device) >= (8, 0) else 'fp16' # an older card would only imitate bfloat16
     return 'bf16' if kind == 'cpu' and cpu_has_bf16() else 'fp32'
 
 def autocast(

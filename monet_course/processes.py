@@ -33,7 +33,8 @@ class Team(Alone):
     ):
         self.rank, self.world, self.local = rank_distrib(), num_distrib(), int(os.environ.get('LOCAL_RANK', 0))
         if dist.is_initialized(): return
-        dist.init_process_group('cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo', timeout=timedelta(minutes=minutes))
+        nccl = torch.cuda.is_available() and dist.is_nccl_available() # not on Windows; gloo can do what is needed, too
+        dist.init_process_group('cpu:gloo,cuda:nccl' if nccl else 'gloo', timeout=timedelta(minutes=minutes))
         atexit.register(dist.destroy_process_group) # left in order: a process that just ends may abort in the middle of its threads
 
     def leave(self, code):

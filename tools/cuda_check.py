@@ -123,13 +123,20 @@ def resumed():
 def another_machine():
     "A run made where there are two cards goes on where there is one, where there is none, and back; device= may be given."
     run = quiet(**TINY, amp='fp32', cbs=[StopAt(3)])
+    from monet_course.devices import pick_precision
     go_on = 'run = quiet(resume={!r}, cbs=[StopAt({})]{})\nprint(run.learn.step, next(run.learn.model.parameters()).device)'
     found = [elsewhere(go_on.format(str(run.path), 6, ''), 1), elsewhere(go_on.format(str(run.path), 9, ''), 0), elsewhere(go_on.format(str(run.path), 12, ', device="card:1"'), 2),
              elsewhere(go_on.format(str(run.path), 15, ', device="cpu"'), 2)]
     assert found == ['6 card:0', '9 cpu', '12 card:1', '15 cpu'], found
     lost = elsewhere(go_on.format(str(run.path), 16, ', device="card"'), 0)
     assert lost.startswith('ValueError') and 'no NVIDIA card here; device=auto or cpu' in lost, lost
-    return ', '.join(found)
+    begun = elsewhere("print(quiet(**TINY, amp='fp32', cbs=[StopAt(3)]).path)", 0) # on a CPU, where weights and moments lie in another order
+    onto_card = elsewhere(go_on.format(begun, 6, ''), 1)
+    assert onto_card == '6 card:0', onto_card
+    half = quiet(**TINY, cbs=[StopAt(3)])
+    laptop = elsewhere(go_on.format(str(half.path), 6, ', amp="auto"') + '\nprint(run.config.amp)', 0)
+    assert half.config.amp == 'fp16' and laptop.split() == ['6', 'cpu', pick_precision('cpu')], laptop
+    return ', '.join([*found, f'fp16 goes on as {" ".join(laptop.split())}'])
 
 
 @on(cards=0)

@@ -11,6 +11,7 @@ import io
 import re
 import sys
 import tokenize
+import warnings
 from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder, SourceFileLoader
 from types import SimpleNamespace
@@ -85,6 +86,8 @@ def compute(op, args, kwargs):
     if name not in MAY_MIX and (len(indices) > 1 or any(x.dim() for x in on_cpu)):
         raise RuntimeError(f'Expected all tensors to be on the same device, but found at least two devices, {", ".join(sorted({str(x.device) for x in tensors}))}! ({name})')
     if name in MAY_MIX - {'copy_', '_to_copy'} and not isinstance(args[0], Card): raise RuntimeError('indices should be either on cpu or on the same device as the indexed tensor (cpu)')
+    if name == '_fused_adam_' and any(x.stride() != p.stride() for row in args[1:4] for p, x in zip(args[0], row)):
+        raise RuntimeError('params, grads, exp_avgs, and exp_avg_sqs must have same dtype, device, and layout')
     generator = kwargs.get('generator')
     if generator is not None and target.type == 'card': raise RuntimeError(f"Expected a 'cuda' device type for generator but found '{generator.device.type}'")
 
@@ -175,6 +178,11 @@ def set_all(states):
         state.rng[i] = s.clone()
 
 
+def guard(mode):
+    state.guard = mode
+    if mode not in (0, 'default'): warnings.warn('Synchronization debug mode is a prototype feature and does not yet detect all synchronizing operations')
+
+
 def numbers_of(tree): return tree_map(lambda x: x.numbers if isinstance(x, Card) else x, tree)
 
 
@@ -190,7 +198,7 @@ def install(count, kind='T4'):
                  get_device_properties=lambda device=0: SimpleNamespace(name=f'a pretended {kind}', total_memory=memory, major=capability[0], minor=capability[1], multi_processor_count=40, index=there(device)),
                  get_rng_state=lambda device=0: state.rng[there(device)].clone(), set_rng_state=lambda new, device=0: state.rng.__setitem__(there(device), new.clone()),
                  get_rng_state_all=lambda: [s.clone() for s in state.rng], set_rng_state_all=set_all, synchronize=lambda *_: None, empty_cache=lambda: None, reset_peak_memory_stats=lambda: None, get_arch_list=lambda: [], is_current_stream_capturing=lambda: False,
-                 set_sync_debug_mode=lambda mode: setattr(state, 'guard', mode), set_device=lambda device: setattr(state, 'current', there(device)))
+                 set_sync_debug_mode=guard, set_device=lambda device: setattr(state, 'current', there(device)))
     for name, fact in facts.items(): setattr(torch.cuda, name, fact)
     state.current = 0
     load, save, group = torch.load, torch.save, torch.distributed.init_process_group
