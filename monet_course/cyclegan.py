@@ -205,7 +205,7 @@ class ImagePool:
             self.images.append(fake.clone())
         elif self.rng.random() < 0.5:
             i = self.rng.randrange(self.size)
-            fake, self.images[i] = self.images[i], fake.clone()
+            fake, self.images[i] = self.images[i].to(fake.dtype), fake.clone() # a resumed training may compute in another precision
         return fake
 
     def state_dict(self) -> dict: return dict(size=self.size, images=[x.cpu() for x in self.images], rng=self.rng.getstate())

@@ -103,7 +103,8 @@ class GanOptimizer(_BaseOptimizer):
     def state_dict(self): return [w.opt.state_dict() for w in self.wrapped]
     def load_state_dict(self, states):
         for opt, state in zip([w.opt for w in self.wrapped], states, strict=True):
-            groups = [{**group, 'fused': opt.defaults['fused']} for group in state['param_groups']] # that is a matter of the device, and this may be another
+            here = {name: value for name, value in opt.defaults.items() if name == 'fused'} # a matter of the device, and this may be another; not every optimiser has it
+            groups = [{**group, **here} for group in state['param_groups']]
             opt.load_state_dict({**state, 'param_groups': groups})
             for p, moments in opt.state.items(): # in the order in memory of the weights, which is a matter of the device, too
                 for k, x in moments.items():
@@ -906,8 +907,9 @@ def fit(
     learn.add_cbs([LossLog(run.path/'log.csv', config.log_every), Previews(run.path/'previews', photos, truth)])
     team.start(learn, config.seed)
     if goes_on: load_training_state(learn, read_checkpoint(run.checkpoint))
-    steps, before = config.epochs * learn.steps_per_epoch, learn.step
-    if goes_on and config.amp not in ('fp32', usual := pick_precision(here.device)) and team.rank == 0: print(f"It goes on in {config.amp}, as it began; amp='auto' with resume= is {usual} on this device, and faster")
+    steps, before, usual = config.epochs * learn.steps_per_epoch, learn.step, pick_precision(here.device)
+    if goes_on and before < steps and config.amp not in ('fp32', usual) and team.rank == 0:
+        print(f"It goes on in {config.amp}, as it began. This device is made for {usual}: amp='auto' with resume= takes that")
     if goes_on and team.rank == 0: print(f'{run.path}: goes on after step {before:,} of {steps:,}' if before < steps else
                                          f'{run.path}: finished, after {steps:,} steps. A new training with its networks: start={str(run.path)!r}')
     checkpoint = Checkpoint(run, config.save_minutes)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch.utils.backend_registration as registration
 from fastai.callback.core import Callback
-from jobs import ROOT, Job, run_all
+from jobs import ROOT, Job, on_cards, run_all
 
 TOOLS = ROOT/'tools'
 CUDA_LESSONS = ['nbs/09', 'nbs/22', 'nbs/28']
@@ -27,14 +27,9 @@ TINY = dict(scenes=16, crop=32, batch=2, generator=dict(arch='resnet', width=4, 
             discriminator=dict(n_layers=1, width=4), epochs=2, log_every=2, pool=4)
 
 
-def env(cards, kind='T4'):
-    "The environment of a process that sees so many pretended cards."
-    return dict(PYTHONPATH=os.pathsep.join(map(str, (TOOLS/'card', TOOLS, ROOT))), PRETENDED_CARDS=str(cards), PRETENDED_KIND=kind, PYTHONWARNINGS='ignore')
-
-
 def elsewhere(code, cards):
     "What Python code prints in a process with so many cards; its error, if it fails."
-    done = subprocess.run([sys.executable, '-c', 'from cuda_check import *\n' + code], capture_output=True, text=True, env={**os.environ, **env(cards)})
+    done = subprocess.run([sys.executable, '-c', 'from cuda_check import *\n' + code], capture_output=True, text=True, env={**os.environ, **on_cards(cards)})
     return done.stdout.strip() if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
 
 
@@ -143,9 +138,10 @@ def another_machine():
 def commands_without_a_card():
     "A card that is not there: each command says one sentence."
     from PIL import Image
+    from monet_course.paint import SHIPPED
     for name in ('photo.png', 'other.png'): Image.new('RGB', (64, 64), 'teal').save(name)
-    for call in ("train import monet_fit", '--scenes', '8'), ("paint import monet_paint", 'photo.png'), ("metrics import monet_score", '.', '.'):
-        module, name = call[0].split(' import ')
+    for call in ('train import monet_fit', '--scenes', '8'), ('paint import monet_paint', 'photo.png'), ('metrics import monet_score', '.', '.'), ('paint import monet_submit', str(SHIPPED), '.', '--any-count'):
+        name = call[0].split()[-1]
         done = subprocess.run([sys.executable, '-c', f'from monet_course.{call[0]}; {name}()', *call[1:], '--device', 'card'], capture_output=True, text=True)
         last = (done.stderr or done.stdout).strip().splitlines()[-1]
         assert done.returncode == 2 and 'Traceback' not in done.stderr and 'no NVIDIA card' in last, f'{name}: {done.stderr[-600:]}'
@@ -275,11 +271,14 @@ def workers_load():
 
 @on()
 def in_a_terminal():
-    "The command trains on the card, and goes on there."
+    "The command trains on the card that it was told, and reads its checkpoint there."
     words = [x for name, v in {**TINY, 'epochs': 1}.items() for x in ('--' + name.replace('_', '-'), json.dumps(v) if isinstance(v, dict) else str(v))]
-    done = subprocess.run([sys.executable, '-m', 'monet_course.train', *words], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-800:]
-    return done.stdout.strip().splitlines()[-1].split('/')[0]
+    for call in (*words, '--device', 'card'), ('--resume', 'runs'):
+        if '--resume' in call: call = '--resume', str(next(Path('runs').iterdir()))
+        done = subprocess.run([sys.executable, '-m', 'monet_course.train', *call], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-800:]
+    assert 'finished, after 8 steps' in done.stdout, done.stdout
+    return 'trained, and read again: finished, after 8 steps'
 
 
 def rehearsed(device, parts=None):
@@ -316,7 +315,7 @@ def main():
     if not hasattr(registration, '_setup_privateuseone_for_python_backend'): return print('cuda-check: nothing was checked; this PyTorch cannot have devices made in Python, 2.14 can') or True
     names = args.only if args.only is not None else list(CHECKS)
     if (unknown := set(names) - set(CHECKS)): sys.exit(f'no such check: {", ".join(sorted(unknown))}; there are {", ".join(CHECKS)}')
-    jobs = [Job(f'{name}, {CHECKS[name][1]} pretended {CHECKS[name][2]}', [sys.executable, __file__, '--one', name], ROOT, 'proved', env(*CHECKS[name][1:])) for name in names]
+    jobs = [Job(f'{name}, {CHECKS[name][1]} pretended {CHECKS[name][2]}', [sys.executable, __file__, '--one', name], ROOT, 'proved', on_cards(*CHECKS[name][1:])) for name in names]
     lessons = [sys.executable, TOOLS/'test.py', '--cards', '1']
     if args.only is None and not args.all: jobs.insert(0, Job('lessons about cards, 1 pretended T4', [*lessons, '--workers', '1', *CUDA_LESSONS], ROOT, ' 0 failed'))
     passed = run_all(jobs, args.limit, 2)

@@ -483,7 +483,8 @@ def main():
     try:
         pick_device(args.device)
         save()
-    except (ValueError, OSError) as e: sys.exit(f'gpu: {one_line(e)}')
+    except ValueError as e: sys.exit(f"gpu: {one_line(e).split(';')[0]}; without one there is a rehearsal, --device cpu")
+    except OSError as e: sys.exit(f'gpu: {one_line(e)}')
     signal.signal(signal.SIGTERM, signal.default_int_handler) # ended from outside: as with Ctrl-C
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.environ['MONET_COURSE_CACHE'] = folder

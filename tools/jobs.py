@@ -25,6 +25,11 @@ def notebooks(words=()):
     return [p for p in nbs if not words or any(w in str(p) for w in words)]
 
 
+def on_cards(cards, kind='T4'):
+    "The environment of a process that sees so many pretended cards (tools/card)."
+    return dict(PYTHONPATH=os.pathsep.join(map(str, (ROOT/'tools/card', ROOT/'tools', ROOT))), PRETENDED_CARDS=str(cards), PRETENDED_KIND=kind)
+
+
 def stop(proc):
     "End a job and everything it started; on Windows the job alone."
     try: os.killpg(proc.pid, signal.SIGKILL) if hasattr(os, 'killpg') else proc.kill()

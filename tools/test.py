@@ -8,20 +8,19 @@
 A lesson passes when `nbdev_test` says so. The output of a lesson is shown only if it fails. The last line counts.
 """
 import json
-import os
 import sys
 import tempfile
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from importlib.util import find_spec
 from pathlib import Path
 
-from jobs import ROOT, Job, notebooks, run_all
+from jobs import ROOT, Job, notebooks, on_cards, run_all
 
 # nbdev's own runner, as `nbdev_test --path` (nbdev 2) and `nbdev-test` (nbdev 3) call it
 NBDEV_TEST = 'import sys; from nbdev.test import nbdev_test; nbdev_test.__wrapped__(sys.argv[1], sys.argv[2], n_workers=0, timing=True)'
 
 
-def on_cards(path, folder):
+def as_on_cards(path, folder):
     "A copy of a notebook in which 'cuda' is read as the pretended card."
     sys.path.append(str(ROOT/'tools/card'))
     from pretended_card import as_card
@@ -46,8 +45,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         names = ['/'.join(nb.with_suffix('').parts[1:]) for nb in nbs]
         if args.cards is not None:
-            nbs, args.flags = [on_cards(nb, folder) for nb in nbs], f'{args.flags} cuda'.strip()
-            env = dict(PYTHONPATH=os.pathsep.join(map(str, (ROOT/'tools/card', ROOT))), PRETENDED_CARDS=str(args.cards))
+            nbs, args.flags = [as_on_cards(nb, folder) for nb in nbs], f'{args.flags} cuda'.strip()
+            env = on_cards(args.cards)
         jobs = [Job(name, [sys.executable, '-c', NBDEV_TEST, nb, args.flags], ROOT, 'Success.', env) for name, nb in zip(names, nbs)]
         passed = run_all(jobs, args.limit, args.workers)
     print(f'{passed} passed, {len(jobs) - passed} failed')

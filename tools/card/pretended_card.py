@@ -2,8 +2,8 @@
 
 It shows which lines mix devices, draw a card's random numbers from a CPU generator, read a card's tensor with NumPy, ask for a card that is not there, or
 make the program wait for the card (those raise under `torch.cuda.set_sync_debug_mode('error')`, as on CUDA). Autocast casts the operations that it casts on
-CUDA. The backward passes that are not deterministic on CUDA
-differ in their last bit from run to run. What it cannot show: speed, memory, half-precision kernels, NCCL and CUDA graphs.
+CUDA; the backward passes that are not deterministic there differ in their last bit from run to run; fused Adam wants weights and moments in one order.
+What it cannot show: speed, memory, half-precision kernels, NCCL and CUDA graphs.
 
 PyTorch lets Python add one kind of device. It is called `card` here, and in each module of monet_course the word 'cuda' is read as 'card' (`as_card`).
 """
@@ -21,7 +21,7 @@ import torch.utils.backend_registration as registration
 from torch.utils._pytree import tree_leaves, tree_map
 
 KINDS = dict(T4=((7, 5), 15.8e9), A100=((8, 0), 42.4e9)) # capability, memory
-state = SimpleNamespace(count=0, kind='T4', rng=[], guard='default', waits=[], noise=torch.Generator())
+state = SimpleNamespace(count=0, kind='T4', rng=[], guard='default', noise=torch.Generator())
 state.noise.seed() # no two runs have the same
 
 # --- what a card's tensor is, and what it refuses
@@ -54,8 +54,7 @@ class Card(torch.Tensor):
 
 
 def wait(what):
-    "The program waits for the card: counted, and refused where the guard says so."
-    state.waits.append(what)
+    "The program waits for the card: refused where the guard says so."
     if state.guard in (2, 'error'): raise RuntimeError(f'called a synchronizing CUDA operation ({what})')
 
 
@@ -172,12 +171,6 @@ class Backend(registration._DummyBackendModule):
     def set_rng_state(self, new_state, device=0): state.rng[there(device)] = new_state.clone()
 
 
-def set_all(states):
-    for i, s in enumerate(states): # torch.cuda.default_generators has as many as there are cards
-        if i >= state.count: raise IndexError('tuple index out of range')
-        state.rng[i] = s.clone()
-
-
 def guard(mode):
     state.guard = mode
     if mode not in (0, 'default'): warnings.warn('Synchronization debug mode is a prototype feature and does not yet detect all synchronizing operations')
@@ -197,7 +190,7 @@ def install(count, kind='T4'):
                  get_device_capability=lambda *_: capability, is_bf16_supported=lambda including_emulation=True: including_emulation or capability >= (8, 0),
                  get_device_properties=lambda device=0: SimpleNamespace(name=f'a pretended {kind}', total_memory=memory, major=capability[0], minor=capability[1], multi_processor_count=40, index=there(device)),
                  get_rng_state=lambda device=0: state.rng[there(device)].clone(), set_rng_state=lambda new, device=0: state.rng.__setitem__(there(device), new.clone()),
-                 get_rng_state_all=lambda: [s.clone() for s in state.rng], set_rng_state_all=set_all, synchronize=lambda *_: None, empty_cache=lambda: None, reset_peak_memory_stats=lambda: None, get_arch_list=lambda: [], is_current_stream_capturing=lambda: False,
+                 synchronize=lambda *_: None, empty_cache=lambda: None, reset_peak_memory_stats=lambda: None, get_arch_list=lambda: [], is_current_stream_capturing=lambda: False,
                  set_sync_debug_mode=guard, set_device=lambda device: setattr(state, 'current', there(device)))
     for name, fact in facts.items(): setattr(torch.cuda, name, fact)
     state.current = 0
