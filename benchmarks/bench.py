@@ -20,12 +20,11 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from monet_course import cyclegan, train
-from monet_course.cyclegan import CycleGAN, LossWeights, build_generator
+from monet_course import cyclegan
+from monet_course.cyclegan import CycleGAN, CycleGANSettings, CycleNetworks
 from monet_course.data import picture_folders, toy_pairs, unpaired_dls, write_picture
 from monet_course.paint import Painter
-from monet_course.patchgan import patchgan
-from monet_course.train import CycleLearner, GanOptimizer
+from monet_course.train import gan_learner
 
 sys.path.insert(0, str(Path(__file__).parent))
 from textbook import Textbook, plain
@@ -56,9 +55,9 @@ def ratio(slow, fast):
     return dict(middle=round(statistics.median(r), 3), lowest=round(r[0], 3), highest=round(r[-1], 3), pairs=len(r))
 
 
-def networks(generator, discriminator, seed=0):
+def networks(generator, discriminator, seed=0, **settings):
     torch.manual_seed(seed)
-    return CycleGAN(partial(build_generator, **generator), partial(patchgan, **discriminator))
+    return CycleGAN(CycleGANSettings(generator, discriminator, init_std=.02, cycle=10., identity=5., pool=0, **settings))
 
 
 def textbook_networks(generator, discriminator):
@@ -68,22 +67,16 @@ def textbook_networks(generator, discriminator):
     return nets
 
 
-def our_step(generator, discriminator, px, batch, fused=True, layout=None, change=lambda nets: nets, **kwargs):
+def our_step(generator, discriminator, px, batch, fused=True, change=lambda nets: nets, settings=None, **kwargs):
     "The course's step on a fixed batch: a function that does one and gives its losses."
     photos, paintings = toy_pairs(8, px)
     dls = unpaired_dls(photos, paintings, crop=px, bs=batch, device='cpu')
-    learn = CycleLearner(dls, change(networks(generator, discriminator)), LossWeights(1., 10., 5.), path=tempfile.gettempdir(), **kwargs)
-    learn.create_opt()
-    if not fused: learn.opt = GanOptimizer(*([torch.optim.Adam(o.param_groups[0]['params'], lr=2e-4, betas=(.5, .999)) for o in side]
-                                             for side in (learn.opt.generators, learn.opt.discriminators)))
-    if layout is not None:
-        learn.layout = layout
-        learn.model.to(memory_format=layout)
-    learn.pct_train, learn.training = 0., True
-    photo, monet = (x.to(memory_format=learn.layout) for x in dls.one_batch())
+    gan = change(networks(generator, discriminator, **{'identity_every': 1, **(settings or {})}))
+    if not fused: gan.optimizer = lambda name, params, lr: torch.optim.Adam(params, lr, (.5, .999), fused=False)
+    learn = gan_learner(dls, gan, path=tempfile.gettempdir(), **kwargs)
+    batch = [x.to(memory_format=learn.layout) for x in dls.one_batch()]
     def step():
-        learn.xb, learn.yb = (photo,), (monet,)
-        learn._do_one_batch()
+        learn.one_step(*batch)
         return {name: loss.item() for name, loss in learn.named_losses.items()}
     return step, dls.one_batch()
 
@@ -101,7 +94,7 @@ def best_convolution(dtype):
 def step_flops(generator, discriminator, px, batch):
     "Floating-point operations of one step, counted by PyTorch."
     from torch.utils.flop_counter import FlopCounterMode
-    step, _ = our_step(generator, discriminator, px, batch, pool=0)
+    step, _ = our_step(generator, discriminator, px, batch)
     with FlopCounterMode(display=False) as counter: step()
     return counter.get_total_flops()
 
@@ -111,8 +104,8 @@ def bench_step(pairs):
     rows = []
     for name, size in SIZES.items():
         generator, discriminator, px, batch = size
-        fp32, (photo, monet) = our_step(*size, pool=0)
-        bf16, _ = our_step(*size, pool=0, amp='bf16')
+        fp32, (photo, monet) = our_step(*size)
+        bf16, _ = our_step(*size, amp='bf16')
         book = Textbook(textbook_networks(generator, discriminator), pool=0)
         theirs, ours = book.step(photo, monet), fp32()
         apart = max(abs(theirs[k] - ours[k])/max(1, abs(theirs[k])) for k in theirs)
@@ -179,7 +172,7 @@ def conv_with_border(conv, x, weight, bias):
     return F.conv2d(x, weight, bias, conv.stride)
 
 
-def apart(net, source, target): return net(source), None if target is None else net(target)
+def apart(self, net, source, target): return net(source), None if target is None else net(target)
 def judged_apart(disc, real, fake, gan_loss): return gan_loss.disc(disc(real), disc(fake.detach()))
 
 
@@ -197,11 +190,11 @@ def bench_changes(pairs):
 
 def changes_of(name, amp, pairs):
     "What was kept and what was tried in vain, for one size and precision."
-    def ours(**kwargs): return our_step(*SIZES[name], pool=0, amp=amp, **kwargs)[0]
-    step, fourth, often = ours(), ours(identity_every=4), ours(identity_every=1)
-    kept = {'both inputs of a generator in one batch': under(step, (CycleGAN, '_translate', staticmethod(apart))),
+    def ours(**kwargs): return our_step(*SIZES[name], amp=amp, **kwargs)[0]
+    step, fourth, often = ours(), ours(settings=dict(identity_every=4)), ours()
+    kept = {'both inputs of a generator in one batch': under(step, (CycleNetworks, '_translate', apart)),
             'real and fake in one batch for a discriminator': under(step, (cyclegan, 'discriminator_loss', judged_apart)),
-            'frozen discriminators in the generators\' turn': under(step, (train, 'frozen', nullcontext)),
+            'frozen discriminators in the generators\' turn': under(step, (cyclegan, 'frozen', nullcontext)),
             'one pass over the memory for Adam (fused)': ours(fused=False),
             'channels last in memory': ours(layout=torch.contiguous_format),
             'an instance norm that keeps this order': ours(change=norms_by_torch)}
@@ -216,7 +209,7 @@ def bench_compile(pairs):
     "What `torch.compile` buys, and how long the first step takes then."
     name, rows = list(SIZES)[1], []
     for amp in ('fp32', 'bf16'):
-        step, compiled = our_step(*SIZES[name], pool=0, amp=amp)[0], our_step(*SIZES[name], pool=0, amp=amp, compile={})[0]
+        step, compiled = our_step(*SIZES[name], amp=amp)[0], our_step(*SIZES[name], amp=amp, compile={})[0]
         start = time.perf_counter()
         compiled()
         first = time.perf_counter() - start
@@ -232,7 +225,7 @@ def bench_profile(pairs):
     rows = []
     for name in list(SIZES)[:2]:
         for amp in ('fp32', 'bf16'):
-            step, _ = our_step(*SIZES[name], pool=0, amp=amp)
+            step, _ = our_step(*SIZES[name], amp=amp)
             step()
             with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
                 for _ in range(3): step()
@@ -295,7 +288,7 @@ def bench_loading(pairs):
         rows = [dict(name='pictures a second, first reading (256 px JPEG to 144 px)', value=round(cold)),
                 dict(name='pictures a second, cached (128 px crops)', value=round(max(rates)))]
         for label, kind in (('bf16', 'bf16'), ('fp32', 'fp32')):
-            step, _ = our_step(dict(arch='resnet', width=32, blocks=3), dict(n_layers=2, width=64), 64, 4, amp=kind, pool=0)
+            step, _ = our_step(dict(arch='resnet', width=32, blocks=3), dict(n_layers=2, width=64), 64, 4, amp=kind)
             small = unpaired_dls(found.photos, found.monets, size=72, crop=64, bs=4, device='cpu')
             batches = iter(small.train)
             def loaded():

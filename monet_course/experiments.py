@@ -22,12 +22,13 @@ import numpy as np
 import torch
 
 from .data import lab, texture_error, to_pil, tone_error, toy_pairs, unpaired_dls, writing
-from .cyclegan import frozen, generator_losses, weights_at
+from .cyclegan import CycleGAN
 from .layers import checkerboard_energy
 from .losses import check_choice
 from .metrics import feature_table, kid, load_extractor, paired_scores
 from .devices import pick_device
-from .train import Config, CycleLearner, check_finite, config_dls, make_learner
+from .train import RunConfig, check_finite, config_dls, make_config, make_learner
+from .workshop.method import frozen
 
 # %% ../nbs/12_experiments.ipynb #103b7d39
 class Unseen(NamedTuple):
@@ -62,48 +63,39 @@ def score_paintings(
     return {**scores, 'kid': 1000*kid(reference, own).value, 'checkers': float(checkers), 'chroma': float(chroma)}
 
 # %% ../nbs/12_experiments.ipynb #43ceb045
-class SeparateGenerators(CycleLearner):
+class SeparateGenerators(CycleGAN):
     "Each generator has its own step while the other stands still; the second one's losses are computed anew."
-    def create_opt(self):
-        super().create_opt()
-        both = self.opt.generators[0]
-        own = [type(both)(g.parameters(), **both.defaults) for g in self.model.generators]
-        self.opt = type(self.opt)(own, self.opt.discriminators, **self.lr_coefs)
+    name = 'separate'
+    def players(self):
+        both, *judges = super().players().items()
+        return dict(photo2monet=[self.photo2monet], monet2photo=[self.monet2photo], **dict(judges))
 
-    def _descend(self, optimizers):
-        if optimizers is not self.opt.generators: return super()._descend(optimizers)
-        first, second = optimizers
-        super()._descend([first])                                   # photo2monet alone, on the losses at hand
-        nets, weights = self.model, weights_at(self.weights, self.pct_train)
-        with self.autocast(), frozen(nets.discriminators), frozen(nets.photo2monet):
-            losses = generator_losses(nets, nets(self.x, self.y, identity='identity_photo' in self.named_losses), self.gan_loss)
-        self.loss_grad = self.loss_func(losses, weights)
-        super()._descend([second])                                  # then monet2photo, knowing the new photo2monet
+    def gen_step(self, photo, monet, learn, player):
+        first = super().gen_step(photo, monet, learn, 'photo2monet')
+        with frozen(self.photo2monet): super().gen_step(photo, monet, learn, 'monet2photo') # knowing the new photo2monet
+        return first
 
 # %% ../nbs/12_experiments.ipynb #e213da4c
-class WholeDiscriminatorLoss(CycleLearner):
+class WholeDiscriminatorLoss(CycleGAN):
     "The discriminators' loss without its factor of a half."
-    def _descend(self, optimizers):
-        if optimizers is self.opt.discriminators: self.loss_grad = 2*self.loss_grad
-        super()._descend(optimizers)
+    name, disc_weight = 'whole', 2.
 
-class SgdDiscriminators(CycleLearner):
+class SgdDiscriminators(CycleGAN):
     "Discriminators trained by plain gradient descent, at Adam's rate."
-    def create_opt(self):
-        super().create_opt()
-        sgd = torch.optim.SGD(self.model.discriminators.parameters(), self.lr)
-        self.opt = type(self.opt)(self.opt.generators, [sgd], **self.lr_coefs)
+    name = 'sgd'
+    def optimizer(self, name, params, lr): return torch.optim.SGD(params, lr) if name in self.judges else super().optimizer(name, params, lr)
 
 class WholeSgdDiscriminators(WholeDiscriminatorLoss, SgdDiscriminators):
     "Plain gradient descent on the discriminators' loss without its half."
+    name = 'whole_sgd'
 
-learners = dict(joint=CycleLearner, separate=SeparateGenerators, whole=WholeDiscriminatorLoss, sgd=SgdDiscriminators, whole_sgd=WholeSgdDiscriminators)
+learners = dict(joint=CycleGAN, separate=SeparateGenerators, whole=WholeDiscriminatorLoss, sgd=SgdDiscriminators, whole_sgd=WholeSgdDiscriminators)
 
 # %% ../nbs/12_experiments.ipynb #7eea4000
 COLUMNS = ['key', 'settings', 'seed', 'steps', 'seconds', *SCORES, 'gan_monet', 'cycle_photo', 'disc_monet']
 
 def trial_data(
-    config: Config, # settled
+    config: RunConfig, # settled
     photos: int | None = None, # use only so many generated photos; None: all
     paintings: int | None = None, # use only so many generated paintings; None: all
 ):
@@ -120,7 +112,7 @@ def paint_all(net, photos, batch=32):
     return np.stack([np.asarray(to_pil(p)) for part in x.split(batch) for p in net(part/127.5 - 1)])
 
 def run_trial(
-    settings: dict, # fields of `Config`; also `learner` (a name in `learners`), `photos`, `paintings` (how many to use)
+    settings: dict, # settings of a run; also `learner` (a name in `learners`), `photos`, `paintings` (how many to use)
     seed: int, # of everything that is drawn
     unseen: Unseen, # what is painted and scored in the end
     extractor, # of features, for KID
@@ -131,8 +123,8 @@ def run_trial(
     settings = dict(settings)
     kind, photos, paintings = settings.pop('learner', 'joint'), settings.pop('photos', None), settings.pop('paintings', None)
     check_choice('learner', kind, learners)
-    config = Config(data=data, **settings, seed=seed).settled()
-    learn = make_learner(config, trial_data(config, photos, paintings), learner=learners[kind], cbs=cbs)
+    config = make_config(learners[kind], data=data, **settings, seed=seed).settled()
+    learn = make_learner(config, trial_data(config, photos, paintings), cbs=cbs)
     start = time.process_time()
     with redirect_stdout(io.StringIO()), learn.no_bar(): learn.fit_flat_linear(config.epochs, config.decay_start)
     seconds = time.process_time() - start

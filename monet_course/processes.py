@@ -20,7 +20,6 @@ import torch.distributed as dist
 from .faults import starter
 from .devices import pick_device
 from .train import Alone, Run, fit
-from fastai.callback.progress import ProgressCallback
 from fastai.torch_core import num_distrib, rank_distrib
 from fastcore.basics import patch
 
@@ -103,8 +102,7 @@ def start(self:Team, learn, seed):
     if self.rank == 0: return
     torch.manual_seed(seed + 1_000_003*self.rank)
     np.random.seed((seed + 1_000_003*self.rank) % 2**32)
-    learn.remove_cb(ProgressCallback)
-    learn.logger = lambda *_: None
+    learn.be_quiet()
 
 # %% ../nbs/16_processes.ipynb #d083add9
 def member(rank, world, port, settings, answer):

@@ -222,13 +222,10 @@ def no_waits(**settings):
     from monet_course.train import Config, config_dls, make_learner
     config = Config(**{**TINY, 'scenes': 8, **settings}).settled()
     learn = make_learner(config, config_dls(config)[0])
-    learn.create_opt()
-    learn.training, learn.pct_train = True, 0.
     for mode in ('default', 'error'):
         torch.cuda.set_sync_debug_mode(mode)
         for x, y in learn.dls.train:
-            learn.xb, learn.yb = (x.to(memory_format=learn.layout),), (y.to(memory_format=learn.layout),)
-            learn._do_one_batch()
+            learn.one_step(*(t.to(memory_format=learn.layout) for t in (x, y)))
     torch.cuda.set_sync_debug_mode('default')
     assert all(p.is_cuda for p in learn.model.parameters())
     return learn.step//2
@@ -237,9 +234,9 @@ def no_waits(**settings):
 @on()
 def a_wait_is_seen():
     "The guard can fail: a step that reads its loss raises."
-    from monet_course.train import CycleLearner
-    step = CycleLearner._do_one_batch
-    CycleLearner._do_one_batch = lambda self: (step(self), self.loss.item())
+    from monet_course.workshop.learner import TwoPlayerLearner
+    step = TwoPlayerLearner.one_step
+    TwoPlayerLearner.one_step = lambda self, x, y: (step(self, x, y), self.loss.item())
     try: no_waits(amp='fp32')
     except RuntimeError as e: return str(e)
     raise AssertionError('it did not wait')

@@ -33,7 +33,7 @@ from monet_course.metrics import feature_table, load_extractor
 from monet_course.paint import Painter
 from monet_course.processes import Team, launch
 from monet_course.resnet import NORMS
-from monet_course.train import Config, fit, load_training_state, make_learner, presets, read_checkpoint, small_unet
+from monet_course.train import Config, fit, load_training_state, make_learner, presets, read_checkpoint
 from fastai.callback.core import Callback
 
 here = SimpleNamespace(device='cpu', cuda=False, large=False, folder=None) # where the parts run, and at what sizes
@@ -60,10 +60,8 @@ def fitted(config, **kwargs):
 
 def by_hand(learn):
     "A function that makes one step, always on the same batch."
-    learn.create_opt()
-    learn.training, learn.pct_train = True, 0.
-    learn.xb, learn.yb = [(x.to(memory_format=learn.layout),) for x in learn.dls.one_batch()]
-    return learn._do_one_batch
+    batch = [x.to(memory_format=learn.layout) for x in learn.dls.one_batch()]
+    return lambda: learn.one_step(*batch)
 
 def seconds(job, times=1):
     "How long a job takes, done so many times in a row."
@@ -134,7 +132,7 @@ def train_preset(name, amp, steps):
     config = settings(name, amp=amp, start=start)
     learn = learner(replace(config, epoch_len=steps*config.batch))
     with learn.no_bar(), learn.no_logging(): first, second = [seconds(partial(learn.fit_flat_linear, epochs, 1.)) for epochs in (1, 2)]
-    adam = [max(int(s['step']) for o in side for s in o.state.values()) for side in (learn.opt.generators, learn.opt.discriminators)]
+    adam = [max(int(s['step']) for s in o.state.values()) for o in learn.opt.players.values()]
     found = dict(steps=learn.step, adam_steps=adam, scale=learn.scaler.get_scale(), first_ms=first/steps*1e3, ms=second/steps*1e3,
                  losses={loss: float(x) for loss, x in learn.named_losses.items()})
     if here.cuda: found.update(peak_mb=torch.cuda.max_memory_allocated()/2**20, reserved_mb=torch.cuda.max_memory_reserved()/2**20)
@@ -198,7 +196,7 @@ class ByPicture(InstanceNorm2d):
 
 ORDERS = dict(channels_last=torch.channels_last, contiguous=torch.contiguous_format)
 NETWORKS = dict(resnet128=dict(generator=dict(arch='resnet', width=64, blocks=6), discriminator=dict(n_layers=3, width=64), crop=128),
-                unet64=dict(generator=small_unet, discriminator=dict(n_layers=2, width=64), crop=64),
+                unet64=dict(generator=presets['sketcher']['generator'], discriminator=dict(n_layers=2, width=64), crop=64),
                 resnet256=dict(generator=dict(arch='resnet', width=64, blocks=9), discriminator=dict(n_layers=3, width=64), crop=256, batch=1))
 
 def speed():
@@ -261,13 +259,13 @@ def steps_of(amp, how):
     config = dict(TINY, device=here.device, amp=amp, compile=how, pool=4, identity_every=4, generator=dict(TINY['generator'], skip=False))
     learn = learner(Config(**config).settled())
     learn.scaler = torch.amp.GradScaler(here.device, init_scale=1024., enabled=amp == 'fp16') # so that no step is left out
-    learn.pool_monet, learn.pool_photo = WatchedPool(4, 0), WatchedPool(4, 1)
+    learn.model.pools = pools = dict(monet=WatchedPool(4, 0), photo=WatchedPool(4, 1))
     step, losses, times, damaged = by_hand(learn), [], [], 0
     for i in range(12):
         times.append(seconds(step))
         losses.append({name: float(x) for name, x in learn.named_losses.items()})
-        damaged += learn.pool_monet.damaged() + learn.pool_photo.damaged()
-        if i == 0: gradients = [2*s['exp_avg'] for o in learn.opt.generators + learn.opt.discriminators for s in o.state.values()] # Adam keeps half
+        damaged += sum(pool.damaged() for pool in pools.values())
+        if i == 0: gradients = [2*s['exp_avg'] for o in learn.opt.players.values() for s in o.state.values()] # Adam keeps half
     return SimpleNamespace(losses=losses, gradients=gradients, damaged=damaged, ms=median(times[6:])*1e3, first_s=sum(times[:2]))
 
 def elsewhere():
@@ -281,14 +279,13 @@ def step_on_cpu(run):
     ends = {}
     for device in (here.device, 'cpu'):
         learn = learner(replace(run.config, device=device, amp='fp32'))
-        step = by_hand(learn)
         load_training_state(learn, read_checkpoint(run.checkpoint))
         weights = lambda: torch.cat([p.detach().cpu().flatten() for p in learn.model.parameters()])
-        learn.xb, learn.yb = [(torch.linspace(-1, 1, 3*32*32).view(1, 3, 32, 32).mul(sign).to(device, memory_format=learn.layout),) for sign in (1, -1)]
+        batch = [torch.linspace(-1, 1, 3*32*32).view(1, 3, 32, 32).mul(sign).to(device, memory_format=learn.layout) for sign in (1, -1)]
         start = weights()
-        for _ in range(5): step()
+        for _ in range(5): learn.one_step(*batch)
         ends[device] = start, weights()
-    places = {x.device.type for x in [*learn.pool_monet.images, *learn.pool_photo.images, *numbers(learn).values()]}
+    places = {x.device.type for x in [*(x for pool in learn.model.pools.values() for x in pool.images), *numbers(learn).values()]}
     (start, cpu), (_, other) = ends['cpu'], ends[here.device]
     found = dict(step=learn.step, loss=float(learn.loss), apart=float((cpu - other).norm()/(cpu - start).norm()))
     return checked(found, places == {'cpu'} and found['apart'] < .2, 'not all is on the CPU, or it goes on differently there')
@@ -332,11 +329,12 @@ def group_of_one(place):
     before, discs = [(x.clone(), x.stride()) for x in numbers(learn).values()], list(learn.model.discriminators.parameters())
     team.start(learn, 0)
     after, grads = list(numbers(learn).values()), [p.grad.clone() for p in discs]
-    team.average(learn.opt.discriminators)
-    (images,) = team.every(learn.pool_monet.images)
+    team.average([learn.opt.players['discriminators']])
+    pool = learn.model.pools['monet'].images
+    (images,) = team.every(pool)
     found = dict(backends=torch.distributed.get_backend_config(), largest=team.largest(3, True), gathered_on=str(images[0].device),
                  broadcast=difference([x for x, _ in before], after), average=difference(grads, [p.grad for p in discs]),
-                 gathered=difference(images, learn.pool_monet.images), order_kept=[stride for _, stride in before] == [x.stride() for x in after])
+                 gathered=difference(images, pool), order_kept=[stride for _, stride in before] == [x.stride() for x in after])
     same = found['order_kept'] and found['broadcast'] == found['average'] == found['gathered'] == 0
     return checked(found, same, 'numbers or their order have changed')
 
