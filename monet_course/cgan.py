@@ -17,8 +17,8 @@ from PIL import Image
 from torch import nn
 
 from .data import to_pil
-from .dcgan import GanSettings, descend, disc_loss, diversity, draw_noise, make_gan
-from .losses import check_choice, clip_weights, gan_loss
+from .dcgan import GanSettings, adam, disc_loss, diversity, draw_noise, evaluating, make_gan, take_turns
+from .losses import check_choice, gan_loss
 from .layers import check_positive
 from .vae import interpolate
 
@@ -128,33 +128,29 @@ def check_labelled(real, labels, s):
     for name, value in dict(separate=True, noisy_labels=False, span=(-1, 1)).items():
         if getattr(s, name) != value: raise ValueError(f"{name}={getattr(s, name)}: train_cgan knows {name}={value} only")
 
+# %% ../nbs/21_cgan.ipynb #9d8d4ec9
 def train_cgan(
     gen: nn.Module, # (z, y) -> fakes
     disc: nn.Module, # (pictures, y) -> raw answers
     real: torch.Tensor, # all real pictures, float (n, ...) in [-1, 1]
     labels: torch.Tensor, # their classes, int64 (n,)
     s: GanSettings, # the rest
-    watch=None, # called after every round with its number, from 1, and G
+    watch=None, # called after every round with its number, from 1, and G; True stops
 ) -> list: # (D's loss, G's loss) of every round
     "The loop of lesson 03 with labels: D hears with which label a picture comes, G is judged by the label it was given."
     check_labelled(real, labels, s)
-    loss, device, log = gan_loss(s.loss) if isinstance(s.loss, str) else s.loss, next(gen.parameters()).device, []
-    opt_gen, opt_disc = (torch.optim.Adam(net.parameters(), s.lr, (s.beta1, 0.999)) for net in (gen, disc))
-    for step in range(s.steps):
-        for _ in range(s.disc_steps):
-            i = torch.randint(len(real), (s.bs,))
-            x, y = real[i].to(device), labels[i].to(device)
-            with torch.no_grad(): fake = gen(draw_noise(s.bs, s).to(device), y)
-            d = descend(opt_disc, disc_loss(partial(disc, y=y), x, fake, loss, s))
-            if loss.clip: clip_weights(disc, loss.clip)
-        disc.requires_grad_(False)
-        for _ in range(s.gen_steps):
-            y = labels[torch.randint(len(labels), (s.bs,))].to(device)
-            g = descend(opt_gen, loss.gen(disc(gen(draw_noise(s.bs, s).to(device), y), y)))
-        disc.requires_grad_(True)
-        log.append((d, g))
-        if watch: watch(step + 1, gen)
-    return log
+    loss, device = gan_loss(s.loss) if isinstance(s.loss, str) else s.loss, next(gen.parameters()).device
+    def batch(step):
+        i = torch.randint(len(real), (s.bs,))
+        return real[i].to(device), labels[i].to(device)
+    def fakes(y): return gen(draw_noise(s.bs, s).to(device), y)
+    def disc_aim(pair):
+        x, y = pair
+        return disc_loss(partial(disc, y=y), x, fakes(y), loss, s)
+    def gen_aim(_):
+        y = labels[torch.randint(len(labels), (s.bs,))].to(device)
+        return loss.gen(disc(fakes(y), y))
+    return take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, disc_aim, gen_aim, s.steps, (s.disc_steps, s.gen_steps), loss.clip, watch)
 
 # %% ../nbs/21_cgan.ipynb #b582426e
 @torch.no_grad()
@@ -164,11 +160,8 @@ def draw(
     y: torch.Tensor, # labels int64 (n,), or embeddings (n, dim)
 ) -> torch.Tensor: # pictures on the CPU
     "Pictures in evaluation mode: each depends on its own z and label alone."
-    was, device, make = gen.training, next(gen.parameters()).device, gen.from_vectors if y.is_floating_point() else gen
-    gen.eval()
-    x = torch.cat([make(a.to(device), b.to(device)).cpu() for a, b in zip(z.split(250), y.split(250))])
-    gen.train(was)
-    return x
+    device, make = next(gen.parameters()).device, gen.from_vectors if y.is_floating_point() else gen
+    with evaluating(gen): return torch.cat([make(a.to(device), b.to(device)).cpu() for a, b in zip(z.split(250), y.split(250))])
 
 def confusion(
     asked: torch.Tensor, # labels (n,)

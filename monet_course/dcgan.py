@@ -4,12 +4,15 @@
 
 # %% auto #0
 __all__ = ['OUTPUTS', 'doublings', 'norm_act', 'dcgan_generator', 'halve', 'dcgan_discriminator', 'GanSettings', 'make_gan',
-           'draw_noise', 'judge', 'r1_penalty', 'disc_loss', 'descend', 'train_gan', 'small_digits', 'frame', 'sample',
-           'frechet', 'nearest', 'diversity', 'digit_shares', 'modes_covered', 'checkers', 'judge_digits',
-           'ring_centres', 'ring_of_gaussians', 'ring_shares', 'point_gan', 'gradient_norm', 'bilinear_game']
+           'draw_noise', 'judge', 'r1_penalty', 'disc_loss', 'adam', 'descend', 'take_turns', 'train_gan', 'evaluating',
+           'small_digits', 'frame', 'sample', 'frechet', 'nearest', 'diversity', 'digit_shares', 'modes_covered',
+           'checkers', 'judge_digits', 'ring_centres', 'ring_of_gaussians', 'ring_shares', 'point_gan', 'gradient_norm',
+           'bilinear_game']
 
 # %% ../nbs/03_dcgan.ipynb #44625de1
 import math
+from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +22,7 @@ from torch import nn
 from .data import digits
 from .losses import GanLoss, check_choice, clip_weights, gan_loss, gradient_penalty
 from .vae import digit_tensor
+from .workshop.method import frozen
 
 # %% ../nbs/03_dcgan.ipynb #474b28c2
 def doublings(
@@ -157,6 +161,14 @@ def disc_loss(disc, real, fake, loss, s):
     return total
 
 # %% ../nbs/03_dcgan.ipynb #5e8f45bd
+def adam(
+    net: nn.Module, # whose weights learn
+    s, # settings with a learning rate `lr` and a momentum `beta1`
+    beta2: float = 0.999, # how long Adam remembers the size of the gradients
+) -> torch.optim.Adam:
+    "The optimizer of one player."
+    return torch.optim.Adam(net.parameters(), s.lr, (float(s.beta1), beta2))
+
 def descend(opt, loss):
     "One step down; gives the loss as a number."
     opt.zero_grad()
@@ -164,32 +176,63 @@ def descend(opt, loss):
     opt.step()
     return loss.item()
 
+# %% ../nbs/03_dcgan.ipynb #78a7e03f
+def take_turns(
+    gen: nn.Module, # makes fakes
+    disc: nn.Module, # judges them
+    opts: tuple, # the optimizer of G and that of D
+    batch: Callable, # number of the round, from 0 -> what both aims are given
+    disc_aim: Callable, # batch -> what D minimises
+    gen_aim: Callable, # batch -> what G minimises; it gets the last batch of D
+    steps: int, # rounds
+    turns: tuple = (1, 1), # steps of D and steps of G in a round
+    clip: float = 0., # bound for D's weights after each of its steps; 0: none
+    watch: Callable | None = None, # called after every round with its number, from 1, and G; True stops
+) -> list: # (D's loss, G's loss) of every round
+    "Two players in turn: one learns while the other is frozen."
+    log, (opt_gen, opt_disc), (disc_steps, gen_steps) = [], opts, turns
+    for step in range(steps):
+        for _ in range(disc_steps):
+            now = batch(step)
+            with frozen(gen): d = descend(opt_disc, disc_aim(now))
+            if clip: clip_weights(disc, clip)
+        with frozen(disc):
+            for _ in range(gen_steps): g = descend(opt_gen, gen_aim(now))
+        log.append((d, g))
+        if watch and watch(step + 1, gen) is True: break
+    return log
+
+# %% ../nbs/03_dcgan.ipynb #d208bd55
 def train_gan(
     gen: nn.Module, # z (n, latent) -> fakes
     disc: nn.Module, # pictures -> raw answers
     real: torch.Tensor, # all real pictures, float (n, ...) in [-1, 1]
     s: GanSettings, # the rest
-    watch=None, # called after every round with its number, from 1, and G
+    watch=None, # called after every round with its number, from 1, and G; True stops
 ) -> list: # (D's loss, G's loss) of every round
     "The alternating algorithm: D steps on real and fake batches, then G steps against the new D."
     if not real.is_floating_point() or not len(real): raise ValueError(f"real={real.dtype} {tuple(real.shape)}: give floats in [-1, 1]")
     labels = dict(real_label=(0.7, 1.2), fake_label=(0., 0.3)) if s.noisy_labels else {}
-    loss, device, log = gan_loss(s.loss, **labels) if isinstance(s.loss, str) else s.loss, next(gen.parameters()).device, []
-    opt_gen, opt_disc = (torch.optim.Adam(net.parameters(), s.lr, (s.beta1, 0.999)) for net in (gen, disc))
-    low, high = s.span
-    for step in range(s.steps):
-        for _ in range(s.disc_steps):
-            x = real[torch.randint(len(real), (s.bs,))].to(device)
-            if s.span != (-1, 1): x = low + (x + 1)*(high - low)/2
-            with torch.no_grad(): fake = gen(draw_noise(s.bs, s).to(device))            # D's step leaves G alone
-            d = descend(opt_disc, disc_loss(disc, x, fake, loss, s))
-            if loss.clip: clip_weights(disc, loss.clip)
-        disc.requires_grad_(False)                                                      # G's step leaves D alone
-        for _ in range(s.gen_steps): g = descend(opt_gen, loss.gen(disc(gen(draw_noise(s.bs, s).to(device)))))
-        disc.requires_grad_(True)
-        log.append((d, g))
-        if watch: watch(step + 1, gen)
-    return log
+    loss, device, (low, high) = gan_loss(s.loss, **labels) if isinstance(s.loss, str) else s.loss, next(gen.parameters()).device, s.span
+    def batch(step):
+        x = real[torch.randint(len(real), (s.bs,))].to(device)
+        return x if s.span == (-1, 1) else low + (x + 1)*(high - low)/2
+    def fakes(): return gen(draw_noise(s.bs, s).to(device))
+    def disc_aim(x): return disc_loss(disc, x, fakes(), loss, s)
+    def gen_aim(x): return loss.gen(disc(fakes()))
+    return take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, disc_aim, gen_aim, s.steps, (s.disc_steps, s.gen_steps), loss.clip, watch)
+
+# %% ../nbs/03_dcgan.ipynb #976a673e
+@contextmanager
+def evaluating(
+    net: nn.Module, # afterwards each of its layers is in the mode it was in before
+):
+    "Evaluation mode inside a `with` block."
+    were = [(m, m.training) for m in net.modules()]
+    net.eval()
+    try: yield
+    finally:
+        for m, was in were: m.training = was
 
 # %% ../nbs/03_dcgan.ipynb #f629ced3
 def small_digits(
@@ -213,9 +256,7 @@ def sample(
 ) -> torch.Tensor: # on the CPU; black is -1, white 1
     "Draw from G in evaluation mode: a picture depends on its own z alone."
     z, device, (low, high) = draw_noise(n, s, torch.Generator().manual_seed(seed)), next(gen.parameters()).device, s.span
-    gen.eval()
-    x = torch.cat([gen(part.to(device)).cpu() for part in z.split(250)])
-    gen.train()
+    with evaluating(gen): x = torch.cat([gen(part.to(device)).cpu() for part in z.split(250)])
     return 2*(x - low)/(high - low) - 1
 
 # %% ../nbs/03_dcgan.ipynb #b757c074

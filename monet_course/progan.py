@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .data import to_batch
-from .dcgan import descend, draw_noise, r1_penalty
+from .dcgan import adam, draw_noise, r1_penalty, take_turns
 from .layers import check_positive
 from .losses import check_choice, gan_loss, gan_losses
 from .train import Ema
@@ -183,20 +183,18 @@ def train_progan(
     "Train two networks while they grow."
     if not real.is_floating_point() or real.shape[1:] != (3, s.size, s.size):
         raise ValueError(f"real={real.dtype} {tuple(real.shape)}: give floats (n, 3, {s.size}, {s.size}) in [-1, 1]")
-    loss, device, ema, log = gan_loss(s.loss), next(gen.parameters()).device, Ema(gen, s.ema), []
-    opt_gen, opt_disc = (torch.optim.Adam(net.parameters(), s.lr, (float(s.beta1), 0.99)) for net in (gen, disc))
-    for step in range(s.steps):
+    loss, device, ema = gan_loss(s.loss), next(gen.parameters()).device, Ema(gen, s.ema)
+    def batch(step):
         stage, alpha = stage_at(step, s)
         for net in (gen, disc, ema.net): set_stage(net, stage, alpha)
         x = real_at(real[torch.randint(len(real), (s.bs,))].to(device), stage, alpha, s.last)
-        with torch.no_grad(): fake = gen(draw_noise(s.bs, s).to(device))
-        total = loss.disc(disc(x), disc(fake))
-        if s.r1 and step % s.r1_every == 0: total = total + s.r1_every*s.r1/2*r1_penalty(disc, x)
-        d = descend(opt_disc, total)
-        disc.requires_grad_(False)
-        g = descend(opt_gen, loss.gen(disc(gen(draw_noise(s.bs, s).to(device)))))
-        disc.requires_grad_(True)
-        ema.update(gen, step)
-        log.append((d, g))
-        if watch and watch(step + 1, ema.net): break
-    return ema.net, log
+        return x, s.r1_every*s.r1 if step % s.r1_every == 0 else 0
+    def fakes(): return gen(draw_noise(s.bs, s).to(device))
+    def disc_aim(now):
+        x, r1 = now
+        return loss.disc(disc(x), disc(fakes())) + (r1/2*r1_penalty(disc, x) if r1 else 0)
+    def gen_aim(_): return loss.gen(disc(fakes()))
+    def after(step, gen):
+        ema.update(gen, step - 1)
+        return bool(watch and watch(step, ema.net))
+    return ema.net, take_turns(gen, disc, (adam(gen, s, 0.99), adam(disc, s, 0.99)), batch, disc_aim, gen_aim, s.steps, watch=after)

@@ -16,12 +16,14 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-from .cyclegan import discriminator_loss, frozen
+from .cyclegan import discriminator_loss
 from .data import MAX_PIXELS, as_rgb, to_pil, to_tensor
-from .dcgan import descend
+from .dcgan import adam
 from .layers import check_positive, upsample
 from .losses import check_choice, gan_loss, gan_losses
+from .pix2pix import train_on_pairs
 from .resnet import ResidualBlock, conv_norm_relu, start_at_zero
+from .workshop.method import frozen
 
 # %% ../nbs/24_srgan.ipynb #3f05457c
 SCALES = (2, 4, 8)
@@ -158,17 +160,14 @@ def train_sr(
     "Train an enlarger, alone or against a discriminator."
     if s.needs_disc and disc is None: raise ValueError(f"disc=None: feature={s.feature} and gan={s.gan} need a discriminator")
     if not pictures.is_floating_point(): raise ValueError(f"pictures={pictures.dtype}: give floats in [-1, 1]")
-    device, loss, log = next(net.parameters()).device, gan_loss(s.loss), []
-    nets = [net, disc] if s.needs_disc else [net]
-    opt, opt_disc = ([torch.optim.Adam(n.parameters(), s.lr, (s.beta1, 0.999)) for n in nets] + [None])[:2]
-    for _ in range(s.steps):
+    device, loss = next(net.parameters()).device, gan_loss(s.loss)
+    def batch(step):
         real = random_crops(pictures, s).to(device)
-        fake = net(shrink(real, net.scale))
-        row = dict(disc=descend(opt_disc, discriminator_loss(disc, real, fake, loss))) if opt_disc else {}
-        losses = sr_losses(fake, real, s, disc)
-        descend(opt, sum(getattr(s, name)*value for name, value in losses.items()))
-        log.append({**row, **{name: value.item() for name, value in losses.items()}})
-    return log
+        return shrink(real, net.scale), real
+    def disc_aim(low, real, fake): return discriminator_loss(disc, real, fake, loss)
+    def gen_losses(low, real, fake): return sr_losses(fake, real, s, disc)
+    opts = adam(net, s), adam(disc, s) if s.needs_disc else None
+    return train_on_pairs(net, opts, batch, disc_aim if s.needs_disc else None, gen_losses, s)
 
 # %% ../nbs/24_srgan.ipynb #cd2c7b23
 @torch.no_grad()

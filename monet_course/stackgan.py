@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import nn
 from .devices import best_device
 
-from .dcgan import GanSettings, dcgan_generator, descend, doublings, halve, norm_act
+from .dcgan import GanSettings, adam, dcgan_generator, descend, doublings, evaluating, halve, norm_act, take_turns
 from .layers import check_positive, upsample
 from .losses import check_choice, gan_loss
 from .resnet import ResidualBlock, conv_norm_relu
@@ -339,20 +339,17 @@ def train_stage(
     "Alternate: D on right pairs, fakes and wrong pairs; G against the new D, and the price of its codes."
     if len(pictures) != len(vectors) or vectors.ndim != 3:
         raise ValueError(f"pictures={tuple(pictures.shape)}, vectors={tuple(vectors.shape)}: give (n, 3, h, w) and (n, k, dims)")
-    loss, device, log, slow = gan_loss(s.loss), next(gen.parameters()).device, [], Ema(gen, 0.99)
-    opt_gen, opt_disc = (torch.optim.Adam([p for p in net.parameters() if p.requires_grad], s.lr, (s.beta1, 0.999)) for net in (gen, disc))
-    for step in range(s.steps):
+    loss, device, slow, prices = gan_loss(s.loss), next(gen.parameters()).device, Ema(gen, 0.99), []
+    def batch(step):
         i = torch.randint(len(pictures), (s.bs,))
-        x, t = pictures[i].to(device), vectors[i, torch.randint(vectors.shape[1], (s.bs,))].to(device)
-        with torch.no_grad(): fake = gen(t)[0]
-        d = descend(opt_disc, matching_loss(disc, x, fake, t, loss, wrong))
-        disc.requires_grad_(False)
-        fake, price = gen(t)
-        g = descend(opt_gen, loss.gen(disc(fake, t)) + kl*price.mean())
-        disc.requires_grad_(True)
-        slow.update(gen, step)
-        log.append((d, g, price.mean().item()))
-    return slow.net, log
+        return pictures[i].to(device), vectors[i, torch.randint(vectors.shape[1], (s.bs,))].to(device)
+    def disc_aim(pair): return matching_loss(disc, pair[0], gen(pair[1])[0], pair[1], loss, wrong)
+    def gen_aim(pair):
+        fake, price = gen(pair[1])
+        prices.append(price.mean().item())
+        return loss.gen(disc(fake, pair[1])) + kl*price.mean()
+    log = take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, disc_aim, gen_aim, s.steps, watch=lambda step, gen: slow.update(gen, step - 1))
+    return slow.net, [(*losses, price) for losses, price in zip(log, prices)]
 
 # %% ../nbs/25_stackgan.ipynb #6d226109
 class StageTwo(nn.Module):
@@ -396,10 +393,8 @@ def illustrate(
 ) -> tuple: # the sketches (n, 3, 32, 32) and the pictures (n, 3, 64, 64), on the CPU
     "Paint a sentence `n` times."
     check_positive(n=n)
-    device = next(two.parameters()).device
-    t = encoder(read_words([text]).to(device)).expand(n, -1)
-    two.eval()
-    with torch.random.fork_rng():
+    t = encoder(read_words([text]).to(next(two.parameters()).device)).expand(n, -1)
+    with evaluating(two), torch.random.fork_rng():
         torch.manual_seed(seed)
         sketch = two.one(t)[0]
         return sketch.cpu(), two(t, sketch)[0].cpu()

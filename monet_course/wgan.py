@@ -12,7 +12,7 @@ import torch
 from scipy.optimize import linear_sum_assignment, linprog
 from torch import nn
 
-from .dcgan import GanSettings, descend, disc_loss
+from .dcgan import GanSettings, adam, descend, disc_loss
 from .losses import clip_weights, gan_loss
 
 # %% ../nbs/20_wgan.ipynb #4cbdb906
@@ -93,8 +93,7 @@ def train_critic(
     s: GanSettings, # loss, steps, bs, lr, beta1
 ) -> nn.Module: # the same critic
     "Only the critic's steps, as `train_gan` takes them."
-    loss = gan_loss(s.loss) if isinstance(s.loss, str) else s.loss
-    opt = torch.optim.Adam(critic.parameters(), s.lr, (s.beta1, 0.999))
+    loss, opt = gan_loss(s.loss) if isinstance(s.loss, str) else s.loss, adam(critic, s)
     for _ in range(s.steps):
         x, y = (cloud[torch.randint(len(cloud), (s.bs,))] for cloud in (real, fake))
         descend(opt, disc_loss(critic, x, y, loss, s))
