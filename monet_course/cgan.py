@@ -144,13 +144,13 @@ def train_cgan(
         i = torch.randint(len(real), (s.bs,))
         return real[i].to(device), labels[i].to(device)
     def fakes(y): return gen(draw_noise(s.bs, s).to(device), y)
-    def disc_aim(pair):
+    def loss_of_disc(pair):
         x, y = pair
         return disc_loss(partial(disc, y=y), x, fakes(y), loss, s)
-    def gen_aim(_):
+    def loss_of_gen(_):
         y = labels[torch.randint(len(labels), (s.bs,))].to(device)
         return loss.gen(disc(fakes(y), y))
-    return take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, disc_aim, gen_aim, s.steps, (s.disc_steps, s.gen_steps), loss.clip, watch)
+    return take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, loss_of_disc, loss_of_gen, s.steps, (s.disc_steps, s.gen_steps), loss.clip, watch)
 
 # %% ../nbs/21_cgan.ipynb #b582426e
 @torch.no_grad()

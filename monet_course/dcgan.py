@@ -181,9 +181,9 @@ def take_turns(
     gen: nn.Module, # makes fakes
     disc: nn.Module, # judges them
     opts: tuple, # the optimizer of G and that of D
-    batch: Callable, # number of the round, from 0 -> what both aims are given
-    disc_aim: Callable, # batch -> what D minimises
-    gen_aim: Callable, # batch -> what G minimises; it gets the last batch of D
+    batch: Callable, # number of the round, from 0 -> what both losses are computed of
+    loss_of_disc: Callable, # batch -> what D minimises
+    loss_of_gen: Callable, # batch -> what G minimises; it gets the last batch of D
     steps: int, # rounds
     turns: tuple = (1, 1), # steps of D and steps of G in a round
     clip: float = 0., # bound for D's weights after each of its steps; 0: none
@@ -194,10 +194,10 @@ def take_turns(
     for step in range(steps):
         for _ in range(disc_steps):
             now = batch(step)
-            with frozen(gen): d = descend(opt_disc, disc_aim(now))
+            with frozen(gen): d = descend(opt_disc, loss_of_disc(now))
             if clip: clip_weights(disc, clip)
         with frozen(disc):
-            for _ in range(gen_steps): g = descend(opt_gen, gen_aim(now))
+            for _ in range(gen_steps): g = descend(opt_gen, loss_of_gen(now))
         log.append((d, g))
         if watch and watch(step + 1, gen) is True: break
     return log
@@ -218,9 +218,9 @@ def train_gan(
         x = real[torch.randint(len(real), (s.bs,))].to(device)
         return x if s.span == (-1, 1) else low + (x + 1)*(high - low)/2
     def fakes(): return gen(draw_noise(s.bs, s).to(device))
-    def disc_aim(x): return disc_loss(disc, x, fakes(), loss, s)
-    def gen_aim(x): return loss.gen(disc(fakes()))
-    return take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, disc_aim, gen_aim, s.steps, (s.disc_steps, s.gen_steps), loss.clip, watch)
+    def loss_of_disc(x): return disc_loss(disc, x, fakes(), loss, s)
+    def loss_of_gen(x): return loss.gen(disc(fakes()))
+    return take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, loss_of_disc, loss_of_gen, s.steps, (s.disc_steps, s.gen_steps), loss.clip, watch)
 
 # %% ../nbs/03_dcgan.ipynb #976a673e
 @contextmanager

@@ -98,7 +98,7 @@ def train_on_pairs(
     gen: nn.Module, # what is given -> a fake
     opts: tuple, # the optimizer of G, and that of D or None
     batch: Callable, # number of the step, from 0 -> what is given, and its true answer
-    disc_aim: Callable | None, # (given, truth, fake) -> what D minimises; None: no D
+    loss_of_disc: Callable | None, # (given, truth, fake) -> what D minimises; None: no D
     gen_losses: Callable, # (given, truth, fake) -> the losses of G by name
     s, # steps, and for every name a weight
 ) -> list: # a dict for every step: D's loss, and those of G without their weights
@@ -107,7 +107,7 @@ def train_on_pairs(
     for step in range(s.steps):
         x, y = batch(step)
         fake = gen(x)
-        row = dict(disc=descend(opt_disc, disc_aim(x, y, fake.detach()))) if disc_aim else {}
+        row = dict(disc=descend(opt_disc, loss_of_disc(x, y, fake.detach()))) if loss_of_disc else {}
         losses = gen_losses(x, y, fake)
         descend(opt_gen, sum(getattr(s, name)*value for name, value in losses.items()))
         log.append(row | {name: value.item() for name, value in losses.items()})
@@ -134,9 +134,9 @@ def train_pix2pix(
     def batch(step):
         for opt in opts: opt.param_groups[0]['lr'] = s.lr*flat_then_linear(step/s.steps)
         return [t.to(device) for t in draw_pairs(photos, paintings, s.bs)]
-    def disc_aim(x, y, fake): return discriminator_loss(disc, evidence(x, y, s.conditional), evidence(x, fake, s.conditional), loss)
+    def loss_of_disc(x, y, fake): return discriminator_loss(disc, evidence(x, y, s.conditional), evidence(x, fake, s.conditional), loss)
     def gen_losses(x, y, fake): return told(disc, x, y, fake, s, loss)
-    return train_on_pairs(gen, opts, batch, disc_aim if s.gan else None, gen_losses, s)
+    return train_on_pairs(gen, opts, batch, loss_of_disc if s.gan else None, gen_losses, s)
 
 # %% ../nbs/22_pix2pix.ipynb #a9a1536b
 @torch.no_grad()

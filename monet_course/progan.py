@@ -190,11 +190,11 @@ def train_progan(
         x = real_at(real[torch.randint(len(real), (s.bs,))].to(device), stage, alpha, s.last)
         return x, s.r1_every*s.r1 if step % s.r1_every == 0 else 0
     def fakes(): return gen(draw_noise(s.bs, s).to(device))
-    def disc_aim(now):
+    def loss_of_disc(now):
         x, r1 = now
         return loss.disc(disc(x), disc(fakes())) + (r1/2*r1_penalty(disc, x) if r1 else 0)
-    def gen_aim(_): return loss.gen(disc(fakes()))
+    def loss_of_gen(_): return loss.gen(disc(fakes()))
     def after(step, gen):
         ema.update(gen, step - 1)
         return bool(watch and watch(step, ema.net))
-    return ema.net, take_turns(gen, disc, (adam(gen, s, 0.99), adam(disc, s, 0.99)), batch, disc_aim, gen_aim, s.steps, watch=after)
+    return ema.net, take_turns(gen, disc, (adam(gen, s, 0.99), adam(disc, s, 0.99)), batch, loss_of_disc, loss_of_gen, s.steps, watch=after)

@@ -164,10 +164,10 @@ def train_sr(
     def batch(step):
         real = random_crops(pictures, s).to(device)
         return shrink(real, net.scale), real
-    def disc_aim(low, real, fake): return discriminator_loss(disc, real, fake, loss)
+    def loss_of_disc(low, real, fake): return discriminator_loss(disc, real, fake, loss)
     def gen_losses(low, real, fake): return sr_losses(fake, real, s, disc)
     opts = adam(net, s), adam(disc, s) if s.needs_disc else None
-    return train_on_pairs(net, opts, batch, disc_aim if s.needs_disc else None, gen_losses, s)
+    return train_on_pairs(net, opts, batch, loss_of_disc if s.needs_disc else None, gen_losses, s)
 
 # %% ../nbs/24_srgan.ipynb #cd2c7b23
 @torch.no_grad()

@@ -343,12 +343,12 @@ def train_stage(
     def batch(step):
         i = torch.randint(len(pictures), (s.bs,))
         return pictures[i].to(device), vectors[i, torch.randint(vectors.shape[1], (s.bs,))].to(device)
-    def disc_aim(pair): return matching_loss(disc, pair[0], gen(pair[1])[0], pair[1], loss, wrong)
-    def gen_aim(pair):
+    def loss_of_disc(pair): return matching_loss(disc, pair[0], gen(pair[1])[0], pair[1], loss, wrong)
+    def loss_of_gen(pair):
         fake, price = gen(pair[1])
         prices.append(price.mean().item())
         return loss.gen(disc(fake, pair[1])) + kl*price.mean()
-    log = take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, disc_aim, gen_aim, s.steps, watch=lambda step, gen: slow.update(gen, step - 1))
+    log = take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, loss_of_disc, loss_of_gen, s.steps, watch=lambda step, gen: slow.update(gen, step - 1))
     return slow.net, [(*losses, price) for losses, price in zip(log, prices)]
 
 # %% ../nbs/25_stackgan.ipynb #6d226109

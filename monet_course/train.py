@@ -57,7 +57,7 @@ from .cyclegan import CycleGAN, CycleGANSettings, presets, save_generator
 from .jury import Jury
 from .devices import autocast, device_facts, pick_device, pick_layout, pick_precision, precisions, same_shapes
 from .recipes import Recipe, recipe, usual_side
-from .workshop.learner import TwoPlayerLearner
+from .workshop.learner import TwoPlayerLearner, refuse
 from .workshop.method import Method, find_method
 
 # %% ../nbs/09_train.ipynb #2a59691a
@@ -665,7 +665,8 @@ def starting_point(
         memory = torch.cuda.get_device_properties(device).total_memory/1e9 if device.startswith('cuda') else None
         chosen = recipe(device, memory, min(map(usual_side, (found.photos, found.monets))), larger)
         if chosen.preset not in presets: chosen = None # a method with presets of its own; the first one is the default
-    base = {**presets[chosen.preset], **chosen.changes} if chosen else dict(presets[next(iter(presets)) if preset == 'auto' else preset]) if presets else {}
+    name = chosen.preset if chosen else next(iter(presets), None) if preset == 'auto' else preset
+    base = {**presets.get(name, {}), **(chosen.changes if chosen else {})}
     if 'crop' in changes: base.pop('size', None) # another square, another scale
     if found and not chosen and preset != 'paper': base['epoch_len'] = max(larger, 800) # what the presets' epochs were made for
     if 'epochs' in changes: base.pop('epoch_len', None) # these are passes over the pictures
@@ -770,6 +771,7 @@ def fit(
     **kwargs, # any setting of the run and of its method: see `Config`
 ) -> Run: # the folder with all that came out; `run.learn` is the fastai learner
     "Train photo2monet and monet2photo on unpaired pictures, or go on with a training that was stopped."
+    for cb in L(cbs): refuse(cb) # before anything is made
     team = find_team()
     run, config, chosen = team.first(lambda: what_to_do(resume, preset, data, dict(kwargs)))
     here = replace(config, device=team.device(config.device)) # config.json keeps what was given: a run may go on elsewhere
@@ -794,6 +796,7 @@ def fit(
     run.stopped = checkpoint.stopped
     if run.stopped and team.rank == 0:
         print(f'\nStopped after step {learn.step} of {steps}; all is saved. Go on with fit(resume={str(run.path)!r})')
+    elif learn.step < steps and team.rank == 0: print(f'Ended by a callback after step {learn.step} of {steps}; all is saved. Go on with fit(resume={str(run.path)!r})')
     elif (run.recipe or '').startswith('sketcher') and before < steps and steps > 2000 and team.rank == 0:
         folders = ', '.join(f'{name}={path!r}' for name, path in (('data', config.data), ('photos', config.photos), ('monets', config.monets)) if path)
         print(f"It paints tint and light. For strokes, some minutes more: fit({folders}, preset='painter', start={str(run.path)!r}). It needs pip install 'monet_course[jury]'")
@@ -813,7 +816,8 @@ def fit_arguments(
     "Read the command line of `monet_fit`: every field of `Config` is an option."
     first = ArgumentParser(add_help=False)
     first.add_argument('--method', default='cyclegan')
-    method = find_method(first.parse_known_args(args)[0].method) # which options there are depends on it
+    try: method = find_method(first.parse_known_args(args)[0].method) # which options there are depends on it
+    except ValueError as e: sys.exit(print(f'monet_fit: {e}', file=sys.stderr) or 2)
     parser = ArgumentParser('monet_fit', description=monet_fit.__doc__, formatter_class=RawDescriptionHelpFormatter,
                             epilog='examples:\n  monet_fit\n  monet_fit gan-getting-started\n  monet_fit --photos horses --monets zebras\n  monet_fit --resume runs/2026-11-21-093000')
     parser.add_argument('data', nargs='*', help=docments(fit)['data'])

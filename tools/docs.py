@@ -38,9 +38,11 @@ def formulas(text):
 def api_names():
     "{name: module} of everything public that is defined once."
     names = {}
-    for path in sorted((ROOT/'monet_course').glob('[a-z]*.py')):
-        module = importlib.import_module(f'monet_course.{path.stem}')
-        for name in getattr(module, '__all__', []): names.setdefault(name, []).append(path.stem)
+    library = ROOT/'monet_course'
+    for path in sorted([*library.glob('[a-z]*.py'), *library.glob('workshop/[a-z]*.py')]):
+        stem = '.'.join(path.relative_to(library).with_suffix('').parts)
+        module = importlib.import_module(f'monet_course.{stem}')
+        for name in getattr(module, '__all__', []): names.setdefault(name, []).append(stem)
     return {name: modules[0] for name, modules in names.items() if len(modules) == 1}
 
 
@@ -82,15 +84,15 @@ def student_edition(path):
 
 def prepare(path, names, cfg):
     "One notebook as readers should see it."
-    inside = path.parent.relative_to(NBS) # . or exercises
-    exercise, source = inside != Path('.'), student_edition(path)
+    inside = path.parent.relative_to(NBS) # ., exercises or workshop
+    below, source = inside != Path('.'), student_edition(path)
     nb, cells, said = read_nb(source), [], path.stem
     runs = any(c.cell_type == 'code' for c in nb.cells) and path.name != 'index.ipynb'
     for cell in nb.cells:
         if cell.cell_type == 'markdown':
             said = last_sentence(cell.source) or said
-            if exercise: cell.source = re.sub(rf'{cfg.doc_host}{cfg.doc_baseurl}/([^)]*\.html)', r'../\1', cell.source) # on the site, its pages are near
-            cell.source = formulas(linked(cell.source.replace('](../students/', '](exercises/'), names, '../'*exercise))
+            if below: cell.source = re.sub(rf'{cfg.doc_host}{cfg.doc_baseurl}/([^)]*\.html)', r'../\1', cell.source) # on the site, its pages are near
+            cell.source = formulas(linked(cell.source.replace('](../students/', '](exercises/'), names, '../'*below))
             if not cells: # the title
                 title, promise, rest = re.match(r'# +([^\n]*)\n*((?:>[^\n]*\n?)*)(.*)', cell.source, re.S).groups()
                 head = dict(title=title, description=' '.join(promise.replace('>', ' ').split()) or None)

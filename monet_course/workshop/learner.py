@@ -198,10 +198,10 @@ INSTEAD = dict(GradientAccumulation='accumulate=', MixedPrecision='amp=', NonNat
                ParallelTrainer='torchrun (lesson 16)', DistributedTrainer='torchrun (lesson 16)', MixUp='nothing: it needs labels', CutMix='nothing: it needs labels')
 
 def refuse(
-    cb: Callback,
+    cb, # a fastai callback, or its class
 ):
     "Raise `ValueError` with a sentence for a callback that cannot work with several players."
-    name = type(cb).__name__
+    name = (cb if isinstance(cb, type) else type(cb)).__name__
     if name in INSTEAD: raise ValueError(f'{name} does not work where several players take turns; use {INSTEAD[name]}')
     tracing = [what for what in ('trace_model', 'log_preds') if getattr(cb, what, False)] # a graph of one network; predictions of a classifier
     if tracing: raise ValueError(f"{name}: give it {', '.join(f'{what}=False' for what in tracing)}; previews of every epoch are in the run's folder")
