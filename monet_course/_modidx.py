@@ -1279,5 +1279,7 @@ d = { 'settings': { 'branch': 'main',
                                                                                             'monet_course/workshop/registry.py'),
                                                 'monet_course.workshop.registry.measured': ( 'workshop/registry.html#measured',
                                                                                              'monet_course/workshop/registry.py'),
+                                                'monet_course.workshop.registry.noise': ( 'workshop/registry.html#noise',
+                                                                                          'monet_course/workshop/registry.py'),
                                                 'monet_course.workshop.registry.settled': ( 'workshop/registry.html#settled',
                                                                                             'monet_course/workshop/registry.py')}}}

@@ -137,8 +137,9 @@ class Tile:
         for span, n in zip((self.rows, self.cols), features.shape[2:]):
             (lo, hi), size = span.core, span.stop - span.start
             full = size + 2*self.margin
-            if full % n and n % full: raise ValueError(f'a norm sees {n} cells of {full} pixels: such a network cannot be painted in tiles; take a larger tile')
-            own.append(slice((lo and lo + self.margin)*n//full, (hi + self.margin*(1 + (hi == size)))*n//full)) # at the picture's border with the margin
+            if full % n and n % full: raise ValueError(f'a norm sees {n} cells of {full} pixels: no tiles for this network; take a larger tile')
+            start, stop = lo and lo + self.margin, full if hi == size else hi + self.margin # the margin belongs to it at the picture's border
+            own.append(slice(start*n//full, stop*n//full))
         return features[:, :, own[0], own[1]]
 
     def add(self, canvas, total, painted):
@@ -168,7 +169,7 @@ class Painter:
     def __init__(self,
         net: nn.Module, # photos (n, 3, h, w) in [-1, 1] -> paintings; copied; what it does not declare is measured (`declared`)
         device=None, # where it paints; default: 'cuda' where there is one, else 'cpu'
-        tile: int = 1024, # pictures of more than tile x tile pixels are painted in tiles of this side, or of four times the net's reach if that is more
+        tile: int = 1024, # pictures of more than tile x tile pixels are painted in tiles of this side, or of 4 times the net's reach if that is more
         exact: bool = True, # large pictures: measure the statistics of all tiles; False: of a thumbnail (faster, another tone)
     ):
         if tile < 32: raise ValueError(f'tile={tile}: at least 32 pixels')
@@ -200,14 +201,14 @@ def paint_tensor(self:Painter,
 def paint_tiles(self:Painter, x, progress=False):
     "Paint one large picture (1, 3, h, w) whose sides divide."
     if self.halo == math.inf:
-        raise ValueError(f'{type(self.net).__name__}: {x.shape[3]}x{x.shape[2]} pixels are too many for one piece (tile={self.tile}), and tiles would not fit together: '
-                         'a pixel may depend on the whole picture. Take a larger tile, a smaller picture, or set the reach of the network')
+        raise ValueError(f'{type(self.net).__name__}: {x.shape[3]}x{x.shape[2]} pixels are too many for one piece (tile={self.tile}), and tiles would not '
+                         'fit, for a pixel may depend on the whole picture; take a larger tile or a smaller picture, or set the reach of the network')
     tiles = tiles_of(*x.shape[2:], self.tile, self.halo, self.blend, self.multiple, self.margin)
     canvas, total, passes = torch.zeros_like(x), torch.zeros_like(x[:, :1]), len(self.norms) if self.exact else 0
     try:
         if not self.exact: self.hear_thumbnail(x)
         for i, tile in bar([(i, tile) for i in range(passes + 1) for tile in tiles], (passes + 1)*len(tiles), progress):
-            if i == passes: tile.add(canvas, total, self.net(tile.cut(x).to(self.device)))
+            if i == passes: tile.add(canvas, total, self.net(tile.cut(x).clone().to(self.device))) # a network may write into what it is given
             else: self.hear(x, tile, settle=tile is tiles[-1])
     finally: self.forget()
     return canvas.div_(total)
@@ -216,7 +217,7 @@ def paint_tiles(self:Painter, x, progress=False):
 def hear(self:Painter, x, tile, settle):
     "The first norm without statistics collects those of `tile`."
     for norm in self.norms: norm.tile = tile
-    with suppress(Heard): self.net(tile.cut(x).to(self.device))
+    with suppress(Heard): self.net(tile.cut(x).clone().to(self.device))
     for norm in self.norms:
         if settle and norm.parts: norm.settle(self.device)
 
@@ -662,7 +663,7 @@ def paint_command(
     strength: float = 1., # 0 is the photo, 1 the painting
     size: int = WORKING_SIZE, # longer side in pixels at which larger photos are painted: smaller for broader strokes; 0: own size
     full_size: bool = False, # enlarge the paintings to the photos' own size: right for a screen, soft when looked at closely
-    tile: int = 1024, # pictures of more than tile x tile pixels are painted in tiles: smaller needs less memory, larger is faster
+    tile: int = 1024, # pictures of more than tile x tile pixels are painted in tiles: smaller needs less memory (down to 4 times the network's reach), larger is faster
     fast: bool = False, # large pictures: several times faster, in a slightly different tone
     batch: int = 4, # pictures of equal size that are painted together
     overwrite: bool = False, # paint again what is there already
