@@ -8,6 +8,7 @@ __all__ = ['OPSET', 'SIZES', 'need_onnx', 'translated', 'runner', 'AnySize', 'cl
 
 # %% ../nbs/17_export.ipynb #a118b5bd
 import json
+import math
 import warnings
 from copy import deepcopy
 from pathlib import Path
@@ -17,7 +18,8 @@ import torch
 import torch.nn as nn
 
 from .data import command_parser, writing
-from .paint import DIRECTIONS, CommonNorm, Painter, ends_with, pad_to, reach
+from .paint import DIRECTIONS, CommonNorm, Painter, ends_with, pad_to
+from .workshop.registry import declared
 
 # %% ../nbs/17_export.ipynb #ab660eea
 OPSET = 18
@@ -79,13 +81,13 @@ def store_half(model):
         graph.node.insert(0, onnx.helper.make_node('Cast', [f'{name}_half'], [name], to=onnx.TensorProto.FLOAT))
 
 def to_onnx(
-    net: nn.Module, # a generator of lesson 05 or 06, on the CPU
+    net: nn.Module, # a generator, on the CPU, that says its `multiple` and `smallest`
     half: bool = False, # store the kernels as float16
     **notes, # for the metadata, as text or JSON
 ): # an `onnx.ModelProto`
     "Mirror, net, cut back."
     onnx, _ = need_onnx()
-    model = translated(AnySize(net), net.in_ch)
+    model = translated(AnySize(net))
     clean(model)
     if half: store_half(model)
     onnx.helper.set_model_props(model, {k: v if isinstance(v, str) else json.dumps(v) for k, v in notes.items()})
@@ -106,20 +108,18 @@ def difference(
     return max((paints(x) - painter.paint_tensor(x)).abs().max().item() for x in photos)
 
 def generator_of(
-    what, # a generator, a `Painter`, or what `Painter.load` takes
+    what, # a generator, also one from elsewhere, a `Painter`, or what `Painter.load` takes
     direction: str = 'photo2monet', # which of a run's generators
-) -> nn.Module: # a copy in evaluation mode, on the CPU
+) -> nn.Module: # a copy in evaluation mode, on the CPU; what it did not declare is measured (`declared`)
     "The generator in whatever holds one."
     net = what if isinstance(what, nn.Module) else getattr(what, 'net', None) or Painter.load(what, 'cpu', direction).net
-    if not all(hasattr(net, name) for name in ('multiple', 'smallest', 'in_ch')):
-        raise ValueError(f'{type(net).__name__}: not a generator of lesson 05 or 06')
-    return deepcopy(net).cpu().float().eval()
+    return declared(deepcopy(net).cpu().float().eval())
 
 def notes_of(net, half, name, licence):
     "What a file says about itself. A program that paints in tiles needs `multiple` and `reach`; with instance norm, tiles are not enough."
-    whole = any(isinstance(m, (nn.InstanceNorm2d, CommonNorm)) for m in net.modules())
+    whole = net.reach == math.inf or any(isinstance(m, (nn.InstanceNorm2d, CommonNorm)) for m in net.modules())
     return dict(name=name, licence=licence, config=getattr(net, 'config', None), opset=OPSET, kernels='float16' if half else 'float32',
-                multiple=net.multiple, reach='the whole picture' if whole else reach(net), range='photo and painting: RGB in [-1, 1]')
+                multiple=net.multiple, reach='the whole picture' if whole else net.reach, range='photo and painting: RGB in [-1, 1]')
 
 def export_onnx(
     what, # a generator, a `Painter`, a `Run`, its folder, or a .safetensors file; None: the painter that comes with the package

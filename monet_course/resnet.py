@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .layers import UPSAMPLERS, check_choice, check_positive, upsample
+from .layers import UPSAMPLERS, check_choice, check_positive, reach_of, upsample
 
 # %% ../nbs/05_resnet_generator.ipynb #41fa0f77
 class InstanceNorm2d(nn.InstanceNorm2d):
@@ -118,7 +118,7 @@ class ResNetGenerator(nn.Module):
     def __init__(self,
         stem: nn.Module, # picture -> features at full size
         down: nn.Module, # halves the size, `downs` times
-        blocks: nn.Module, # the residual blocks
+        blocks: nn.Sequential, # the residual blocks
         up: nn.Module, # back to full size
         head: nn.Module, # features -> picture
         in_ch: int, # channels of the input
@@ -129,6 +129,7 @@ class ResNetGenerator(nn.Module):
         self.stem, self.down, self.blocks, self.up, self.head = stem, down, blocks, up, head
         self.in_ch, self.skip = in_ch, skip
         self.multiple, self.smallest = 2**downs, max(4, 2 * 2**downs)
+        self.reach = reach_of(stem, down, *[block.branch for block in blocks], up, head) # in the order of `forward`
 
     def forward(self, x):
         check_image(x, self.in_ch, self.multiple, self.smallest)

@@ -9,7 +9,7 @@ __all__ = ['level_widths', 'down_level', 'up_level', 'squinted', 'UNetGenerator'
 import torch
 from torch import nn
 from torch.nn import functional as F
-from .layers import UPSAMPLERS, check_choice, check_positive, upsample
+from .layers import UPSAMPLERS, check_choice, check_positive, reach_of, upsample
 from .resnet import NORMS, PADDINGS, check_image, check_skip, norm_layer, start_at_zero
 
 # %% ../nbs/06_unet_generator.ipynb #69fad120
@@ -71,7 +71,8 @@ class UNetGenerator(nn.Module):
         super().__init__()
         self.downs, self.ups = nn.ModuleList(downs), nn.ModuleList(ups)
         self.squint, self.margin, self.in_ch, self.skip, self.multiple = squint, margin, in_ch, skip, 2**len(downs)
-        self.smallest = max(self.multiple, margin + 1)
+        self.smallest = margin + self.multiple # a mirror of `margin` pixels needs one more
+        self.reach = 2*(squint - 1) + reach_of(*downs, *ups) # the longest way: down to the innermost level and up
 
     def encode(self, x):
         "The features of every level, outermost first."
@@ -127,4 +128,6 @@ def unet_generator(
     reads = [2 * w for w in widths[:-1]] + widths[-1:]  # channels that each level of the decoder reads
     ups = [up_level(reads[level], widths[level - 1], up, norm, padding) for level in range(last, 0, -1)]
     head = nn.Sequential(nn.ReLU(), upsample(reads[0], out_ch, up, kernel=4, padding=padding))
-    return UNetGenerator(downs, [*ups, start_at_zero(head) if skip else head], in_ch, skip, squint, margin)
+    net = UNetGenerator(downs, [*ups, start_at_zero(head) if skip else head], in_ch, skip, squint, margin)
+    if (up, padding) == ('shuffle', 'reflect'): net.smallest = max(net.smallest, 2*net.multiple) # a map of 1x1 has no mirror image
+    return net
