@@ -563,7 +563,8 @@ def weights_file(
         raise ValueError(f'{path}: expected the folder of a run or a .safetensors file')
     if (path/f'{direction}.safetensors').is_file(): return path/f'{direction}.safetensors'
     newest = newest_run(path, direction)
-    if not newest: raise FileNotFoundError(f'{path}: no {direction}.safetensors in it; a run has it after its first checkpoint')
+    other = next((d for d in DIRECTIONS if (path/f'{d}.safetensors').is_file()), None)
+    if not newest: raise FileNotFoundError(f'{path}: no {direction}.safetensors in it; ' + (f'this run paints {other} only' if other else 'a run has it after its first checkpoint'))
     return newest/f'{direction}.safetensors'
 
 def newest_run(

@@ -20,6 +20,8 @@ import torch.distributed as dist
 from .faults import starter
 from .devices import pick_device
 from .train import Alone, Run, fit
+from .workshop.method import find_method
+from .workshop.registry import METHODS
 from fastai.torch_core import num_distrib, rank_distrib
 from fastcore.basics import patch
 
@@ -122,6 +124,9 @@ def launch(
 ) -> Run: # the folder with all that came out
     "`fit` in n processes of this machine; raises what the first failing one raised."
     if n < 1: raise ValueError(f'n={n}: at least one process')
+    method = find_method(settings.get('method') or (Run(settings['resume']).config.method if settings.get('resume') else 'cyclegan'))
+    if method.name not in METHODS: settings['method'] = method # as a class, which brings its module along
+    if method.__module__ == '__main__': raise ValueError(f'method={method.name!r}: other processes cannot see a class of a notebook or a script; put it into a file and import it')
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1] # a free one

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['FORMAT', 'NO_MEMORY', 'NO_WAY', 'FULL_DISK', 'flat_then_linear', 'Ema', 'Alone', 'gan_learner', 'TrainingDiverged',
            'check_finite', 'log_columns', 'LossLog', 'random_state', 'set_random_state', 'training_state',
-           'load_training_state', 'read_checkpoint', 'Checkpoint', 'stop_on_signal', 'Previews', 'RunConfig', 'Config',
-           'config_class', 'make_config', 'setting_comments', 'config_dls', 'versions', 'write_config', 'Run',
-           'begin_with', 'make_learner', 'plain_words', 'starting_point', 'lengthen', 'what_to_do', 'find_team',
-           'seconds_a_step', 'about', 'introduce', 'fit', 'as_json', 'fit_arguments', 'monet_fit']
+           'load_training_state', 'read_checkpoint', 'Checkpoint', 'stop_on_signal', 'Previews', 'check_type',
+           'RunConfig', 'Config', 'config_class', 'make_config', 'setting_comments', 'config_dls', 'versions',
+           'write_config', 'Run', 'begin_with', 'check_sizes', 'make_learner', 'plain_words', 'starting_point',
+           'lengthen', 'what_to_do', 'find_team', 'seconds_a_step', 'about', 'introduce', 'fit', 'as_json',
+           'fit_arguments', 'monet_fit']
 
 # %% ../nbs/09_train.ipynb #efcbb119
 import csv
@@ -31,12 +32,15 @@ import zipfile
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import MISSING, asdict, dataclass, fields, make_dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, make_dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
+from numbers import Integral, Real
+from os import PathLike
 from pathlib import Path
+from types import UnionType
 
 import numpy as np
 import torch
@@ -58,7 +62,7 @@ from .jury import Jury
 from .devices import autocast, device_facts, pick_device, pick_layout, pick_precision, precisions, same_shapes
 from .recipes import Recipe, recipe, usual_side
 from .workshop.learner import TwoPlayerLearner, refuse
-from .workshop.method import Method, find_method
+from .workshop.method import Method, find_method, networks
 
 # %% ../nbs/09_train.ipynb #2a59691a
 def flat_then_linear(
@@ -121,9 +125,10 @@ def gan_learner(
     "A fastai learner for a method, with its precision and its averages."
     device, (first, *_) = torch.device(dls.device or 'cpu'), method.painters().values()
     batches = layout or pick_layout(device, amp, first)
-    for net in method.children(): net.to(device, memory_format=layout or pick_layout(device, amp, net))
+    method.to(device)
+    for net in networks(method): net.to(memory_format=layout or pick_layout(device, amp, net))
     averages = Ema(nn.ModuleList(method.painters().values()), ema)
-    for net in method.children() if compile is not None else (): net.compile(**compile)
+    for net in networks(method) if compile is not None else (): net.compile(**compile)
     return TwoPlayerLearner(dls, method, partial(autocast, device, amp), torch.amp.GradScaler(device.type, enabled=amp == 'fp16'), averages, team,
                             lr=lr, accumulate=accumulate, layout=batches, compiled=compile is not None, **kwargs)
 
@@ -172,7 +177,8 @@ class LossLog(Callback):
         self.last = time.perf_counter()
 
     def after_batch(self):
-        for name, value in dict(self.learn.named_losses, total=self.learn.loss).items():
+        total = dict(total=self.learn.loss) if self.learn.painter_players[0] in self.learn.descended else {}
+        for name, value in dict(self.learn.named_losses, **total).items():
             self.sums[name], self.counts[name] = self.sums.get(name, 0.) + value, self.counts.get(name, 0) + 1
         last = self.learn.step == self.learn.n_epoch * self.learn.steps_per_epoch
         if self.learn.whole and (last or self.learn.step % self.every == 0): self.flush() # before the checkpoint that holds this step
@@ -301,7 +307,7 @@ class Checkpoint(Callback):
         run, # the `Run` whose folder takes the checkpoint
         minutes: float = 5., # from one checkpoint to the next inside an epoch
     ):
-        self.run_folder, self.minutes, self.stop, self.stopped = run, minutes, None, None # a signal that came; one that all have heard of
+        self.run_folder, self.minutes, self.stop, self.stopped, self.saved_step = run, minutes, None, None, 0 # a signal that came; one that all have heard of
 
     def before_fit(self): self.saved = time.monotonic()
     def after_batch(self):
@@ -309,7 +315,7 @@ class Checkpoint(Callback):
     def after_epoch(self):
         if not self.stopped: self.save_or_stop(True)
     def after_cancel_fit(self): # another callback ends the training: EarlyStopping and its kind come before the save of the epoch
-        if not self.stopped and self.learn.team.world == 1: self.save()
+        if not self.stopped and self.learn.whole and self.learn.team.world == 1: self.save() # of several processes, others may not know of it
 
     def save_or_stop(self, due):
         "All processes save, or none; all stop, or none."
@@ -322,7 +328,7 @@ class Checkpoint(Callback):
         "Write checkpoint and painters, unless something in them is not finite."
         if hasattr(self.learn, 'loss_log'): self.learn.loss_log.means()
         check_finite(self.learn)
-        state, self.saved = training_state(self.learn), time.monotonic()
+        state, self.saved, self.saved_step = training_state(self.learn), time.monotonic(), self.learn.step
         if self.learn.team.rank: return
         with writing(self.run_folder.checkpoint) as partial_file: torch.save(state, partial_file)
         for name, net in zip(self.learn.model.painters(), self.learn.ema.net): save_generator(net, self.run_folder.path/f'{name}.safetensors', net.config)
@@ -367,6 +373,16 @@ class Previews(Callback):
         write_picture(to_pil(torch.cat(rows, dim=1)), path, 'JPEG', quality=92)
 
 # %% ../nbs/09_train.ipynb #bb2ed9a9
+def check_type(
+    f, # a field of a dataclass
+    value, # of it
+):
+    "Raise `ValueError` with a sentence unless a setting is of its kind."
+    if isinstance(f.type, (type, UnionType)): # not a description such as list[int]
+        for number, kind in ((Integral, int), (Real, float), (PathLike, str)): # numpy's numbers, and paths
+            if isinstance(value, number) and issubclass(kind, f.type): value = kind(0)
+        if not isinstance(value, f.type): raise ValueError(f'{f.name}={value!r}: must be {getattr(f.type, "__name__", f.type)}')
+
 @dataclass
 class RunConfig:
     "The settings that every run has, whatever its method; checked here, and stored in the run's config.json."
@@ -394,6 +410,7 @@ class RunConfig:
     save_minutes: float = 5. # from one checkpoint to the next inside an epoch
 
     def __post_init__(self):
+        for f in fields(self): check_type(f, getattr(self, f.name))
         for name in ['scenes', 'crop', 'batch', 'accumulate', 'epochs', 'log_every']: self._need(name, getattr(self, name) >= 1, 'a whole number from 1 up')
         for name in ['lr', 'workers', 'save_minutes']: self._need(name, getattr(self, name) >= 0, '0 or more')
         if (self.photos is None) != (self.monets is None): raise ValueError(f'photos={self.photos!r}, monets={self.monets!r}: name both folders')
@@ -401,10 +418,11 @@ class RunConfig:
         self._need('decay_start', 0 <= self.decay_start <= 1, 'a part of the training, from 0 to 1')
         self._need('ema', 0 <= self.ema < 1, 'from 0 to below 1')
         self._need('amp', self.amp in ('auto', *precisions), f"auto, {', '.join(precisions)}")
-        self._need('compile', self.compile is None or isinstance(self.compile, dict), 'None, or a dict of arguments of torch.compile, for example {}')
         self._need('size', self.size is None or self.size >= self.crop, f'at least the crop ({self.crop})')
         if hasattr(super(), '__post_init__'): super().__post_init__() # the method's own settings
-        find_method(self.method).check(self)
+        method = find_method(self.method)
+        if method.Settings and not isinstance(self, method.Settings): raise ValueError(f'method={method.name!r}: its settings are made by make_config(method={method.name!r}, ...)')
+        method.check(self)
 
     def _need(self, name, ok, allowed):
         if not ok: raise ValueError(f'{name}={getattr(self, name)!r}: allowed is {allowed}')
@@ -423,7 +441,9 @@ def settled(self: RunConfig) -> RunConfig:
     if self.amp not in ('auto', *(allowed := device_facts(device).precisions)): raise ValueError(f"amp={self.amp!r}: on {device} a training computes in {' or '.join(allowed)}")
     size = self.size or (math.ceil(1.12 * self.crop) if self.folders else self.crop)
     paths = {name: str(path) for name in ['data', 'photos', 'monets', 'start'] if (path := getattr(self, name)) is not None}
-    return replace(self, size=size, amp=pick_precision(device) if self.amp == 'auto' else self.amp, **paths)
+    chosen = replace(self, size=size, amp=pick_precision(device) if self.amp == 'auto' else self.amp, **paths)
+    try: return make_config(**json.loads(json.dumps(asdict(chosen)))) # as config.json will give it back: a tuple is a list
+    except TypeError as e: raise ValueError(f'a setting cannot be written into config.json: {e}') from None
 
 # %% ../nbs/09_train.ipynb #eea32b65
 @dataclass
@@ -435,7 +455,11 @@ Config.__delwrap__, RunConfig.__delwrap__ = RunConfig, CycleGANSettings # where 
 @lru_cache
 def _config_class(method):
     own = [method.Settings] if method.Settings else []
-    both = {f.name for f in fields(RunConfig)} & {f.name for s in own for f in fields(s)}
+    for s in own:
+        if not (isinstance(s, type) and is_dataclass(s) and '__dataclass_fields__' in vars(s)): raise ValueError(f'{method.name}: its Settings must be a class marked @dataclass')
+        if open_ := [f.name for f in fields(s) if f.default is MISSING and f.default_factory is MISSING]: raise ValueError(f'{method.name}: {open_[0]} in its Settings needs a default')
+        if s.__dataclass_params__.frozen: raise ValueError(f'{method.name}: its Settings must not be frozen')
+    both = {*dir(RunConfig), *(f.name for f in fields(RunConfig)), 'resume', 'out', 'preset', 'cbs'} & {f.name for s in own for f in fields(s)}
     if both: raise ValueError(f"{method.Settings.__name__}: every run has a setting {', '.join(sorted(both))}; call the method's own another name, or change the default in its presets")
     about = dict(__doc__=f'Every setting of a run with the method {method.name!r}.', __module__=__name__)
     return make_dataclass('Config', [('method', str, method.name)], bases=(RunConfig, *own), namespace=about)
@@ -557,7 +581,7 @@ class Run:
         "The losses over the steps, a panel for each group that the method names; also written to losses.png."
         import matplotlib.pyplot as plt
         log, panels, fig = self.log(), [*find_method(self.config.method).panels.values(), ['total']], None
-        if axes is None: fig, axes = plt.subplots(1, len(panels), figsize=(4*len(panels), 3), layout='constrained')
+        if axes is None: fig, (axes,) = plt.subplots(1, len(panels), figsize=(4*len(panels), 3), layout='constrained', squeeze=False)
         for ax, names in zip(axes, panels):
             for name in names:
                 points = [(s, v) for s, v in zip(log['step'], log[name]) if not math.isnan(v)]
@@ -604,9 +628,19 @@ def begin_with(
     try:
         for name, net in nets.named_children():
             own = {k.removeprefix(f'{name}.'): v for k, v in weights.items() if k.startswith(f'{name}.')}
+            if not own: raise ValueError(f'start={str(start)!r}: there is no {name} in this run; a training can begin with the networks of its own method only')
             if isinstance(net, Jury) and not any(k.startswith('heads.') for k in own): net = net.patch # the other judges are new
             net.load_state_dict(own)
     except RuntimeError as e: raise ValueError(f'start={str(start)!r}: its networks are not the ones that generator and discriminator describe: {one_line(e)[:200]}') from None
+
+def check_sizes(
+    method: Method, # whose painters they are
+    **sides: int, # name of a setting -> pixels
+):
+    "Raise `ValueError` with a sentence for pictures that a painter cannot take."
+    for painter, net in method.painters().items():
+        for name, side in sides.items():
+            if side % net.multiple or side < net.smallest: raise ValueError(f'{name}={side}: {painter} takes multiples of {net.multiple}, from {net.smallest} on')
 
 def make_learner(
     config: RunConfig, # settled
@@ -665,25 +699,22 @@ def starting_point(
         memory = torch.cuda.get_device_properties(device).total_memory/1e9 if device.startswith('cuda') else None
         chosen = recipe(device, memory, min(map(usual_side, (found.photos, found.monets))), larger)
         if chosen.preset not in presets: chosen = None # a method with presets of its own; the first one is the default
-    name = chosen.preset if chosen else next(iter(presets), None) if preset == 'auto' else preset
-    base = {**presets.get(name, {}), **(chosen.changes if chosen else {})}
+    if chosen: base = {**presets[chosen.preset], **chosen.changes}
+    elif preset == 'auto': base = dict(next(iter(presets.values()), {}))
+    else: base = dict(presets[preset])
     if 'crop' in changes: base.pop('size', None) # another square, another scale
     if found and not chosen and preset != 'paper': base['epoch_len'] = max(larger, 800) # what the presets' epochs were made for
     if 'epochs' in changes: base.pop('epoch_len', None) # these are passes over the pictures
     return base, chosen
 
 def lengthen(
-    run, # a `Run`
-    epochs: int, # how many it is to have in all
+    run, # a `Run` that has more epochs now than its config.json says
 ):
-    "Give a run more epochs, and say what that does to its learning rate."
-    was = run.config
-    if epochs < was.epochs: raise ValueError(f'epochs={epochs}: this run was begun with {was.epochs}; more are possible, fewer are not')
-    if epochs == was.epochs: return
-    run.config = replace(was, epochs=epochs)
-    write_config(run.path, run.config, run.recipe, run.versions)
-    print(f'{run.path}: {epochs} epochs instead of {was.epochs}. The schedule is stretched with them: the learning rate falls from epoch {was.decay_start*epochs:g} on, '
-          f'not from {was.decay_start*was.epochs:g}; where it had begun to fall, it goes up again')
+    "Write the new number of epochs down, and say what it does to the learning rate."
+    was = Run(run.path).config
+    write_config(run.path, replace(was, epochs=run.config.epochs), run.recipe, run.versions)
+    print(f'{run.path}: {run.config.epochs} epochs instead of {was.epochs}. What follows the part of the training that is over is stretched with them: the learning rate falls from '
+          f'epoch {was.decay_start*run.config.epochs:.3g} on, not from {was.decay_start*was.epochs:.3g}; where it had begun to fall, it goes up again')
 
 def what_to_do(
     resume, # see `fit`
@@ -698,9 +729,12 @@ def what_to_do(
     if data is not None and not (Path(resume)/'config.json').exists(): raise ValueError(f'resume={str(resume)!r}: not the folder of a run. Two folders of pictures: photos= and monets=')
     run, moved = Run(resume), {name: str(changes.pop(name)) for name in ('photos', 'monets') if changes.get(name) is not None}
     here = {name: changes.pop(name) for name in ('device', 'amp', 'workers', 'save_minutes') if changes.get(name) is not None} # of the machine, not of the training
-    more = changes.pop('epochs', None)
+    more, method = changes.pop('epochs', None), changes.pop('method', None) # the class may have to be given, for launch and torchrun
+    if method is not None and find_method(method).name != run.config.method: raise ValueError(f'method={find_method(method).name!r}: this run is of {run.config.method!r}')
     if changes or preset != 'auto': raise ValueError(f'resume={str(resume)!r}: a run goes on with its own settings; drop {", ".join(changes) or "preset"} (device, amp, workers and save_minutes may be others, epochs may be more)')
-    if more is not None: lengthen(run, more)
+    if more is not None:
+        here['epochs'] = more
+        if replace(run.config, epochs=more).epochs < run.config.epochs: raise ValueError(f'epochs={more}: this run has {run.config.epochs}; more are possible, fewer are not')
     sweep(run.path)
     if not run.checkpoint.exists(): print(f'{run.path}: stopped before its first checkpoint, so it begins at the beginning')
     if data is not None: moved = dict(data=str(data), photos=None, monets=None)
@@ -754,7 +788,8 @@ def introduce(
     found, data = picture_folders(**config.folders), dls.train.dataset
     print(f'Pictures: {len(data.sets[0]):,} in {found.photos[0].parent}, to be painted like the {len(data.sets[1]):,} in {found.monets[0].parent}')
     if (few := min(map(len, data.sets))) < 100: print(f'{few} are few: some hundreds of each kind are usual')
-    if chosen: print(f"Settings: preset '{chosen.preset}', for {chosen.why}. Squares of {config.crop} pixels out of pictures scaled to {config.size}, {config.batch} at a time, in {config.amp}")
+    why = f"preset '{chosen.preset}', for {chosen.why}. Squares" if chosen else 'squares'
+    print(f"Settings: {why} of {config.crop} pixels out of pictures scaled to {config.size}, {config.batch} at a time, in {config.amp}")
     steps, each = config.epochs*(data.epoch_len//config.batch//config.accumulate), None
     if steps >= 20 and config.compile is None: each = seconds_a_step(config, dls)
     print(f'Length: {config.epochs} epochs, {steps:,} steps' + (f', {about(each*steps)} ({each:.2f} s a step, tried just now)' if each else '')
@@ -772,18 +807,21 @@ def fit(
 ) -> Run: # the folder with all that came out; `run.learn` is the fastai learner
     "Train photo2monet and monet2photo on unpaired pictures, or go on with a training that was stopped."
     for cb in L(cbs): refuse(cb) # before anything is made
+    cbs = [cb() if isinstance(cb, type) else cb for cb in L(cbs)]
     team = find_team()
     run, config, chosen = team.first(lambda: what_to_do(resume, preset, data, dict(kwargs)))
     here = replace(config, device=team.device(config.device)) # config.json keeps what was given: a run may go on elsewhere
     dls, photos, truth = config_dls(here, (team.rank, team.world)) # before a folder is made: a wrong `data` or `start` leaves nothing behind
     goes_on = run is not None and run.checkpoint.exists() # then the networks come from there
     learn = make_learner(replace(config, start=None) if goes_on else config, dls, team=team)
+    check_sizes(learn.model, crop=config.crop, **({} if config.folders else {'size': config.size}))
     if not run and config.folders and team.rank == 0: introduce(config, chosen, dls)
     run = run or team.first(lambda: Run.create(out, config, chosen and f'{chosen.preset}: {chosen.why}'))
     run.learn, learn.path = learn, run.path
     learn.add_cbs([LossLog(run.path/'log.csv', config.log_every), Previews(run.path/'previews', photos, truth)])
     team.start(learn, config.seed)
     if goes_on: load_training_state(learn, read_checkpoint(run.checkpoint))
+    if resume is not None and team.rank == 0 and config.epochs > Run(run.path).config.epochs: lengthen(run)
     steps, before, usual = config.epochs * learn.steps_per_epoch, learn.step, pick_precision(here.device)
     if goes_on and before < steps and config.amp not in ('fp32', usual) and team.rank == 0:
         print(f"It goes on in {config.amp}, as it began. This device is made for {usual}: amp='auto' with resume= takes that")
@@ -791,12 +829,12 @@ def fit(
                                          f'{run.path}: finished, after {steps:,} steps. More of it: fit(resume={str(run.path)!r}, epochs={2*config.epochs}). A new training with its networks: start={str(run.path)!r}')
     checkpoint = Checkpoint(run, config.save_minutes)
     with stop_on_signal(checkpoint), plain_words(run):
-        if before < steps: learn.fit_flat_linear(config.epochs, config.decay_start, cbs=[checkpoint, *L(cbs)])
+        if before < steps: learn.fit_flat_linear(config.epochs, config.decay_start, cbs=[checkpoint, *cbs])
         if team.rank == 0: run.plot_losses()
     run.stopped = checkpoint.stopped
     if run.stopped and team.rank == 0:
         print(f'\nStopped after step {learn.step} of {steps}; all is saved. Go on with fit(resume={str(run.path)!r})')
-    elif learn.step < steps and team.rank == 0: print(f'Ended by a callback after step {learn.step} of {steps}; all is saved. Go on with fit(resume={str(run.path)!r})')
+    elif learn.step < steps and team.rank == 0: print(f'Ended by a callback after step {learn.step} of {steps}; saved up to step {checkpoint.saved_step}. Go on with fit(resume={str(run.path)!r})')
     elif (run.recipe or '').startswith('sketcher') and before < steps and steps > 2000 and team.rank == 0:
         folders = ', '.join(f'{name}={path!r}' for name, path in (('data', config.data), ('photos', config.photos), ('monets', config.monets)) if path)
         print(f"It paints tint and light. For strokes, some minutes more: fit({folders}, preset='painter', start={str(run.path)!r}). It needs pip install 'monet_course[jury]'")
@@ -808,7 +846,7 @@ fit.__delwrap__ = Config
 def as_json(text):
     "A setting that is a dictionary or a list."
     try: return json.loads(text)
-    except ValueError: raise ArgumentTypeError(f'{text!r} is not JSON, for example \'{{"arch": "resnet", "blocks": 6}}\'') from None
+    except ValueError: raise ArgumentTypeError(f'{text!r} is not JSON, for example \'{{"arch": "resnet", "blocks": 6}}\', [[0.5, {{"cycle": 12}}]] or true') from None
 
 def fit_arguments(
     args=None, # command line; default: the one of this process

@@ -79,10 +79,11 @@ def farthest(net, multiple, thick):
     return max(at + multiple - 1 - hit[0], hit[-1] - at) if 0 < hit[0] and hit[-1] < STRIP - 1 else math.inf
 
 def joins(net, multiple, thick, reach):
-    "Does a piece that begins `multiple` columns later paint what the whole paints, from `reach` on?"
-    x = noise(thick, STRIP)
-    whole, piece = net(x.clone())[..., multiple + reach:], net(x[..., multiple:])[..., reach:] # some write into their input
-    return torch.allclose(whole, piece, rtol=0, atol=1e-6*max(1, whole.abs().max().item()))
+    "Do pieces without the first or the last columns paint what the whole paints, from `reach` on?"
+    x, cut = noise(max(thick, 16//multiple*multiple), STRIP), (64//multiple | 1)*multiple # an odd number of cells
+    whole, later, earlier = net(x.clone()), net(x[..., cut:].clone()), net(x[..., :-cut].clone()) # some write into their input
+    pairs = (whole[..., cut + reach:], later[..., reach:]), (whole[..., :STRIP - cut - reach], earlier[..., :STRIP - cut - reach])
+    return all(torch.allclose(a, b, rtol=0, atol=1e-6*max(1, whole.abs().max().item())) for a, b in pairs)
 
 # %% ../../nbs/workshop/registry.ipynb #56c67da7
 CONTRACT = 'multiple', 'smallest', 'reach'
