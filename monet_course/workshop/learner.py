@@ -216,8 +216,10 @@ def refuse(
 ):
     "Raise `ValueError` with a sentence for a callback that cannot work with several players."
     if not isinstance(cb, Callback) and not (isinstance(cb, type) and issubclass(cb, Callback)): raise ValueError(f'cbs={cb!r}: no callback of fastai')
-    name = (cb if isinstance(cb, type) else type(cb)).__name__
-    if name in INSTEAD: raise ValueError(f'{name} does not work where several players take turns; use {INSTEAD[name]}')
+    kind = cb if isinstance(cb, type) else type(cb)
+    name = kind.__name__
+    for base in kind.__mro__: # made from one of them, too
+        if base.__name__ in INSTEAD: raise ValueError(f'{name} does not work where several players take turns; use {INSTEAD[base.__name__]}')
     if getattr(cb, 'monitor', None) == 'valid_loss': raise ValueError(f'{name}: there is no valid_loss; give it monitor=, the name of a loss')
     tracing = [what for what in ('trace_model', 'log_preds') if getattr(cb, what, False)] # a graph of one network; predictions of a classifier
     if tracing: raise ValueError(f"{name}: give it {', '.join(f'{what}=False' for what in tracing)}; previews of every epoch are in the run's folder")
