@@ -275,7 +275,7 @@ def elsewhere():
     yield 'workers=2', lambda: dict(steps=fitted(settings(epochs=2, workers=2)).learn.step)
 
 def step_on_cpu(run):
-    "Five steps from one checkpoint, here and on the CPU: how far the weights part, in parts of how far they move."
+    "One step from one checkpoint, here and on the CPU: how far the weights part, in parts of how far they move. More steps would part in their own time: rounding grows."
     ends = {}
     for device in (here.device, 'cpu'):
         learn = learner(replace(run.config, device=device, amp='fp32'))
@@ -283,12 +283,12 @@ def step_on_cpu(run):
         weights = lambda: torch.cat([p.detach().cpu().flatten() for p in learn.model.parameters()])
         batch = [torch.linspace(-1, 1, 3*32*32).view(1, 3, 32, 32).mul(sign).to(device, memory_format=learn.layout) for sign in (1, -1)]
         start = weights()
-        for _ in range(5): learn.one_step(*batch)
+        learn.one_step(*batch)
         ends[device] = start, weights()
     places = {x.device.type for x in [*(x for pool in learn.model.pools.values() for x in pool.images), *numbers(learn).values()]}
     (start, cpu), (_, other) = ends['cpu'], ends[here.device]
     found = dict(step=learn.step, loss=float(learn.loss), apart=float((cpu - other).norm()/(cpu - start).norm()))
-    return checked(found, places == {'cpu'} and found['apart'] < .2, 'not all is on the CPU, or it goes on differently there')
+    return checked(found, places == {'cpu'} and found['apart'] < .05, 'not all is on the CPU, or it goes on differently there')
 
 def agreement():
     for on in (True, False) if here.cuda else (True,):
