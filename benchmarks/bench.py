@@ -22,7 +22,9 @@ from PIL import Image
 
 from monet_course import cyclegan
 from monet_course.cyclegan import CycleGAN, CycleGANSettings, CycleNetworks
-from monet_course.data import picture_folders, toy_pairs, unpaired_dls, write_picture
+from monet_course.data import picture_folders, unpaired_dls
+from monet_course.workshop.pictures import write_picture
+from monet_course.workshop.scenes import toy_pairs
 from monet_course.paint import Painter
 from monet_course.train import gan_learner
 
@@ -324,7 +326,8 @@ def bench_painting(pairs):
 
 def bench_scores(pairs):
     "Features and scores of 1,000 pictures, and of 250."
-    from monet_course.metrics import feature_table, fid, kid, load_extractor
+    from monet_course.metrics import fid, kid
+    from monet_course.workshop.features import feature_table, load_extractor
     try: extractor, name = load_extractor('efficientnet-lite0'), 'EfficientNet-Lite0'
     except ImportError: extractor, name = load_extractor('plain'), 'plain'
     pictures, rows, seconds = toy_pairs(1000, 64)[0], [], {}

@@ -16,10 +16,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from .data import to_pil
+from .workshop.pictures import to_pil
 from .dcgan import GanSettings, adam, disc_loss, diversity, draw_noise, evaluating, make_gan, take_turns
-from .losses import check_choice, gan_loss
-from .layers import check_positive
+from .losses import gan_loss
+from .workshop.core import check_choice
+from .workshop.core import check_positive
 from .vae import interpolate
 
 # %% ../nbs/21_cgan.ipynb #b387f63d
@@ -43,7 +44,7 @@ class LabelEmbedding(nn.Embedding):
 
 # %% ../nbs/21_cgan.ipynb #217d6829
 class ConditionalGenerator(nn.Module):
-    "The generator of lesson 03, told what to draw."
+    "The generator of lesson 05, told what to draw."
     def __init__(
         self,
         s: GanSettings, # its size, width, latent, ...
@@ -79,7 +80,7 @@ class ConcatDiscriminator(nn.Module):
 
 # %% ../nbs/21_cgan.ipynb #c557e52e
 class ProjectionDiscriminator(nn.Module):
-    "Adds to the answer of lesson 03 how well features and label agree."
+    "Adds to the answer of lesson 05 how well features and label agree."
     def __init__(
         self,
         s: GanSettings, # its size, width, ...
@@ -96,7 +97,7 @@ class ProjectionDiscriminator(nn.Module):
 
 # %% ../nbs/21_cgan.ipynb #c8050ad7
 class BlindDiscriminator(nn.Module):
-    "The discriminator of lesson 03: is told the label and does not look."
+    "The discriminator of lesson 05: is told the label and does not look."
     def __init__(
         self,
         s: GanSettings, # its size, width, ...
@@ -137,7 +138,7 @@ def train_cgan(
     s: GanSettings, # the rest
     watch=None, # called after every round with its number, from 1, and G; True stops
 ) -> list: # (D's loss, G's loss) of every round
-    "The loop of lesson 03 with labels: D hears with which label a picture comes, G is judged by the label it was given."
+    "The loop of lesson 05 with labels: D hears with which label a picture comes, G is judged by the label it was given."
     check_labelled(real, labels, s)
     loss, device = gan_loss(s.loss) if isinstance(s.loss, str) else s.loss, next(gen.parameters()).device
     def batch(step):

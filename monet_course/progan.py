@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .data import to_batch
+from .workshop.pictures import to_batch
 from .dcgan import adam, draw_noise, r1_penalty, take_turns
-from .layers import check_positive
-from .losses import check_choice, gan_loss, gan_losses
+from .workshop.core import check_positive
+from .losses import gan_loss, gan_losses
+from .workshop.core import check_choice
 from .train import Ema
 
 # %% ../nbs/23_progan.ipynb #a8b0adef
@@ -71,13 +72,13 @@ class ProSettings:
     phase: int = 100 # steps of each fade, and of each stage between two fades
     steps: int = 1000 # of both networks, all phases together
     bs: int = 8 # pictures of each kind in a batch
-    loss: str = 'nonsaturating' # a name of `gan_losses`, lesson 02
-    r1: float = 1. # weight of `r1_penalty`, lesson 03
+    loss: str = 'nonsaturating' # a name of `gan_losses`, lesson 04
+    r1: float = 1. # weight of `r1_penalty`, lesson 05
     r1_every: int = 4 # steps from one penalty to the next
     lr: float = 5e-3 # learning rate of both
     beta1: float = 0. # Adam's momentum: none
     ema: float = 0.99 # decay of the averaged generator
-    noise, span = 'normal', (-1, 1) # what `draw_noise` and `sample` of lesson 03 ask for
+    noise, span = 'normal', (-1, 1) # what `draw_noise` and `sample` of lesson 05 ask for
 
     def __post_init__(self):
         check_positive(latent=self.latent, phase=self.phase, steps=self.steps, bs=self.bs, r1_every=self.r1_every)

@@ -17,10 +17,12 @@ from PIL import Image
 from torch import nn
 
 from .cyclegan import discriminator_loss
-from .data import MAX_PIXELS, as_rgb, to_pil, to_tensor
+from .workshop.pictures import MAX_PIXELS, as_rgb, to_pil, to_tensor
 from .dcgan import adam
-from .layers import check_positive, upsample
-from .losses import check_choice, gan_loss, gan_losses
+from .layers import upsample
+from .workshop.core import check_positive
+from .losses import gan_loss, gan_losses
+from .workshop.core import check_choice
 from .pix2pix import train_on_pairs
 from .resnet import ResidualBlock, conv_norm_relu, start_at_zero
 from .workshop.method import frozen
@@ -105,7 +107,7 @@ class SRSettings:
     pixel: float = 1. # weight of the mean squared error of pixels
     feature: float = 0. # weight of `feature_loss` on the discriminator's maps
     gan: float = 0. # weight of the adversarial loss
-    loss: str = 'nonsaturating' # a name of `gan_losses`, lesson 02
+    loss: str = 'nonsaturating' # a name of `gan_losses`, lesson 04
     steps: int = 400 # of each network
     bs: int = 16 # crops in a batch
     crop: int = 32 # pixels a side of a true crop; a multiple of the scale

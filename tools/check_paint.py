@@ -104,7 +104,7 @@ def paints(visitor, painter, folder):
 def sizes(visitor, painter, folder):
     "Large photos are painted at the size that the library takes; another size paints again; a sample paints."
     from selenium.webdriver.common.by import By
-    from monet_course.paint import WORKING_SIZE, working_size
+    from monet_course.workshop.pictures import WORKING_SIZE, working_size
     assert (side := visitor.find('side').get_attribute('value')) == str(WORKING_SIZE), f'the page begins with {side} pixels, the library with {WORKING_SIZE}'
     photo_of(1000, 700).save(folder/'wide.png')
     visitor.give(folder/'wide.png'); time.sleep(.2); visitor.wait()

@@ -65,7 +65,7 @@ def on(cards=1, kind='T4'):
 @on(cards=2)
 def two_cards():
     "Two processes on two cards, stopped and resumed: each keeps a card of its own."
-    from monet_course.processes import launch
+    from monet_course.apps.launch import launch
     with contextlib.redirect_stdout(io.StringIO()):
         run = launch(2, **TINY, amp='fp32', epoch_len=32, cbs=[Places(), StopAt(10)], out='two')
         before, stored = places(run), json.loads((run.path/'config.json').read_text())['settings']['device']
@@ -80,7 +80,7 @@ def two_cards():
 @on(cards=1)
 def more_processes_than_cards():
     "Two processes and one card: on the CPU they train, on the card they say that it cannot work."
-    from monet_course.processes import launch
+    from monet_course.apps.launch import launch
     with contextlib.redirect_stdout(io.StringIO()): launch(2, **TINY, amp='fp32', epoch_len=8, device='cpu', out='cpu')
     try: launch(2, **TINY, epoch_len=8, out='card')
     except ValueError as e: return f'on the CPU they train; else: {e}'
@@ -128,7 +128,7 @@ def resumed():
 def another_machine():
     "A run made where there are two cards goes on where there is one, where there is none, and back; device= may be given."
     run = quiet(**TINY, amp='fp32', cbs=[StopAt(3)])
-    from monet_course.devices import pick_precision
+    from monet_course.workshop.devices import pick_precision
     go_on = 'run = quiet(resume={!r}, cbs=[StopAt({})]{})\nprint(run.learn.step, next(run.learn.model.parameters()).device)'
     found = [elsewhere(go_on.format(str(run.path), 6, ''), 1), elsewhere(go_on.format(str(run.path), 9, ''), 0), elsewhere(go_on.format(str(run.path), 12, ', device="card:1"'), 2),
              elsewhere(go_on.format(str(run.path), 15, ', device="cpu"'), 2)]
@@ -189,7 +189,7 @@ def a_jury_starts_alike():
 def an_overflow_is_noticed():
     "A statistic of a batch norm that is no longer finite: no checkpoint is written over the good one, and no trial is scored."
     import torch
-    from monet_course.train import TrainingDiverged, Checkpoint
+    from monet_course.workshop.checkpoint import TrainingDiverged, Checkpoint
 
     class Overflow(Callback):
         order = Checkpoint.order - 1
@@ -199,7 +199,7 @@ def an_overflow_is_noticed():
     except TrainingDiverged as e: said = str(e)
     else: raise AssertionError('fit went on, and saved it')
     from monet_course.experiments import run_trial, unseen_scenes
-    from monet_course.metrics import load_extractor
+    from monet_course.workshop.features import load_extractor
     settings = {k: v for k, v in TINY.items() if k != 'log_every'}
     try: run_trial(dict(settings, amp='fp16'), 0, unseen_scenes(8), load_extractor('plain'), cbs=[Overflow()])
     except TrainingDiverged: return said
@@ -256,8 +256,8 @@ def a_wait_is_seen():
 def paints_and_scores():
     "Painter and features on the card against the CPU."
     import numpy as np
-    from monet_course.data import toy_pairs
-    from monet_course.metrics import feature_table, load_extractor
+    from monet_course.workshop.scenes import toy_pairs
+    from monet_course.workshop.features import feature_table, load_extractor
     from monet_course.paint import Painter
     from PIL import Image
     photo, scenes = Image.radial_gradient('L').convert('RGB').resize((150, 210)), toy_pairs(8, 64)[0]

@@ -9,8 +9,10 @@ import time
 import numpy as np
 from PIL import Image
 
-from monet_course.data import reinhard, texture_error, tone_error, toy_pairs
-from monet_course.train import fit, fit_arguments
+from monet_course.workshop.scenes import toy_pairs
+from monet_course.workshop.truth import reinhard, texture_error, tone_error
+from monet_course.apps.fit import fit_arguments
+from monet_course.train import fit
 
 
 def scores(name, pictures, truth):

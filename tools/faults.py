@@ -17,10 +17,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from monet_course.cyclegan import build_generator, save_generator
-from monet_course.data import toy_pairs
-from monet_course.faults import check_painting, check_training, paint_hostile, paint_on, starter, survive, train_in_little_room, train_on
-from monet_course.paint import Painter, save_picture
+from monet_course.workshop.checkpoint import save_generator
+from monet_course.workshop.registry import build_generator
+from monet_course.workshop.scenes import toy_pairs
+from monet_course.workshop.faults import check_painting, check_training, paint_hostile, paint_on, survive, train_in_little_room, train_on
+from monet_course.workshop.processes import starter
+from monet_course.paint import Painter
+from monet_course.workshop.pictures import save_picture
 from monet_course.train import Run
 
 

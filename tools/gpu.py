@@ -26,14 +26,20 @@ from torch.nn import InstanceNorm2d, functional as F
 
 from monet_course import train
 from monet_course.cyclegan import ImagePool
-from monet_course.data import one_line, toy_pairs, unpaired_dls, writing
-from monet_course.devices import pick_device, pick_precision
-from monet_course.faults import TINY
-from monet_course.metrics import feature_table, load_extractor
+from monet_course.data import unpaired_dls
+from monet_course.workshop.core import one_line
+from monet_course.workshop.files import writing
+from monet_course.workshop.scenes import toy_pairs
+from monet_course.workshop.devices import pick_device, pick_precision
+from monet_course.workshop.faults import TINY
+from monet_course.workshop.features import feature_table, load_extractor
 from monet_course.paint import Painter
-from monet_course.processes import Team, launch
+from monet_course.apps.launch import launch
+from monet_course.workshop.processes import Team
 from monet_course.resnet import NORMS
-from monet_course.train import Config, fit, load_training_state, make_learner, presets, read_checkpoint
+from monet_course.cyclegan import presets
+from monet_course.train import Config, fit, make_learner
+from monet_course.workshop.checkpoint import load_training_state, read_checkpoint
 from fastai.callback.core import Callback
 
 here = SimpleNamespace(device='cpu', cuda=False, large=False, folder=None) # where the parts run, and at what sizes

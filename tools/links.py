@@ -2,7 +2,7 @@
 
     python tools/links.py          # prints what leads nowhere; exit status 1 if anything does
 
-A link may name a file, and in a notebook or page a heading: `09_train.ipynb#the-log`. Addresses on other hosts are not visited.
+A link may name a file, and in a notebook or page a heading: `12_train.ipynb#the-log`. Addresses on other hosts are not visited.
 """
 import re
 import sys

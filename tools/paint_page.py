@@ -51,7 +51,7 @@ def runtime():
 
 def model():
     "The painter of the package as ONNX, and what the page must know of it."
-    from monet_course.export import export_onnx, need_onnx
+    from monet_course.apps.export import export_onnx, need_onnx
     try: onnx, _ = need_onnx()
     except ImportError as e: raise Missing(str(e)) from None
     with tempfile.TemporaryDirectory() as folder:

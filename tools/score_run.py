@@ -20,9 +20,12 @@ from PIL import Image
 from skimage.exposure import match_histograms
 from skimage.transform import pyramid_expand, pyramid_reduce
 
-from monet_course.cyclegan import load_generator
-from monet_course.data import find_pictures, reinhard, to_batch, to_pil
-from monet_course.metrics import EXTRACTORS, feature_table, kid, load_extractor, memorisation_distance, read_picture
+from monet_course.workshop.checkpoint import load_generator
+from monet_course.workshop.pictures import find_pictures, to_batch, to_pil
+from monet_course.workshop.truth import reinhard
+from monet_course.metrics import kid, memorisation_distance
+from monet_course.workshop.features import EXTRACTORS, feature_table, load_extractor
+from monet_course.workshop.pictures import read_picture
 from monet_course.paint import weights_file
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from ..devices import device_facts
+from .devices import device_facts
 from .registry import METHODS, look_up
 
 # %% ../../nbs/workshop/method.ipynb #ad019b7f

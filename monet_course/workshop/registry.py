@@ -4,18 +4,19 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'GENERATORS', 'DISCRIMINATORS', 'STRIP', 'CONTRACT', 'look_up', 'SettledNorm', 'settled', 'noise', 'fits',
-           'farthest', 'joins', 'measured', 'declared']
+           'farthest', 'joins', 'measured', 'declared', 'build', 'build_generator', 'build_discriminator']
 
 # %% ../../nbs/workshop/registry.ipynb #d3009db9
 import math
 from copy import deepcopy
 from importlib import import_module
+from inspect import signature
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from ..losses import check_choice
+from .core import check_choice
 
 # %% ../../nbs/workshop/registry.ipynb #0eb880f5
 METHODS = dict(cyclegan='cyclegan.CycleGAN')
@@ -119,3 +120,27 @@ def declared(
     missing = [name for name in CONTRACT if not hasattr(net, name)]
     if missing: vars(net).update({name: value for name, value in measured(net).items() if name in missing})
     return net
+
+# %% ../../nbs/workshop/registry.ipynb #514d6233
+def build(make, arch, kwargs):
+    "`make(**kwargs)`; an argument that it does not have is named."
+    known = signature(make).parameters
+    for name in kwargs if all(p.kind is not p.VAR_KEYWORD for p in known.values()) else ():
+        if name not in known: raise ValueError(f"{name}={kwargs[name]!r}: {arch!r} has no such argument; it has {', '.join(known)}")
+    return make(**kwargs)
+
+def build_generator(
+    arch: str = 'resnet', # 'resnet' (lesson 07), 'unet' (lesson 08), or another entry of `GENERATORS`
+    **kwargs, # arguments of that generator: width, blocks, levels, up, skip, ...
+) -> nn.Module: # photos (n, 3, h, w) in [-1, 1] -> pictures of the same shape; its description is `config`
+    "The generator `arch` with its arguments."
+    net = build(look_up('arch', arch, GENERATORS), arch, kwargs)
+    net.config = dict(arch=arch, **kwargs)
+    return net
+
+def build_discriminator(
+    arch: str = 'patch', # 'patch' (lesson 09), 'jury' (lesson 19), or another entry of `DISCRIMINATORS`
+    **kwargs, # arguments of that discriminator: n_layers, width, ...
+) -> nn.Module: # pictures (n, 3, h, w) in [-1, 1] -> raw scores (n, judges, h', w')
+    "The discriminator `arch` with its arguments."
+    return build(look_up('arch', arch, DISCRIMINATORS), arch, kwargs)
