@@ -77,6 +77,7 @@ def painted_jpegs(painter, named, batch, quality):
             painting.save(f := io.BytesIO(), 'JPEG', quality=quality, subsampling=0)
             yield name, f.getvalue()
 
+# %% ../nbs/15_contest.ipynb #fc46ad05
 def submission(
     painter, # a `Painter`, or what `Painter.load` takes
     photos, # the contest's folder, a folder of photos, or a list of files

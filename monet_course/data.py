@@ -166,6 +166,7 @@ class OwnChance(torch.Generator):
     "A generator that stays in its process: workers need none, and where they are started anew it could not travel to them."
     def __reduce__(self): return type(None), ()
 
+# %% ../nbs/01_data.ipynb #78592464
 class UnpairedDL(TfmdDL):
     "A fastai data loader whose batches are plain tensors (photo, monet)."
     def __init__(self, dataset, bs=4, num_workers=0, **kwargs):

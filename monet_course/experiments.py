@@ -119,6 +119,7 @@ def paint_all(net, photos, batch=32):
     x = torch.from_numpy(photos).permute(0, 3, 1, 2).to(next(net.parameters()).device)
     return np.stack([np.asarray(to_pil(p)) for part in x.split(batch) for p in net(part/127.5 - 1)])
 
+# %% ../nbs/16_experiments.ipynb #ad82ddee
 def run_trial(
     settings: dict, # settings of a run; also `learner` (a name in `learners`), `photos`, `paintings` (how many to use)
     seed: int, # of everything that is drawn

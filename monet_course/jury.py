@@ -41,6 +41,7 @@ class Eye(nn.Module):
             if stride in strides: seen.append((x - stage.mean)/stage.spread)
             if stride == max(strides): return seen
 
+# %% ../nbs/19_jury.ipynb #83a9edd5
 def usual(
     stage, # blocks of EfficientNet in a row
 ) -> tuple: # (means, spreads), one number a channel

@@ -68,6 +68,7 @@ class Moments:
     @property
     def cov(self): return self.scatter/(self.n - 1)
 
+# %% ../nbs/13_metrics.ipynb #f77068aa
 def as_table(name, x):
     "A table as numpy sees it: at least two rows of numbers."
     x = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asanyarray(x)
@@ -90,6 +91,7 @@ def moments(
     for part in chunks(x): m.update(part)
     return m
 
+# %% ../nbs/13_metrics.ipynb #1735b3c0
 def fid(
     real, # feature table (n, d), or `Moments`
     fake, # the same; n may differ
@@ -209,6 +211,7 @@ def cautions(extractor, counts, sizes, formats, eps):
         yield f'{extractor.name} is not the Inception of published scores: compare only with scores by {extractor.name}'
         if eps: yield f'the threshold {eps} of MiFID was chosen for Inception'
 
+# %% ../nbs/13_metrics.ipynb #e7a60607
 @dataclass
 class Scores:
     "All scores of a folder, with what they depend on."
@@ -234,6 +237,7 @@ class Scores:
                           f'MiFID                  {self.mifid:10.2f}',
                           f'memorisation distance  {d:10.4f}  ' + (f'(below {self.eps}: counted as copies)' if d < self.eps else '(no penalty)')])
 
+# %% ../nbs/13_metrics.ipynb #a75a61cd
 def score_folders(
     real, # folder of references
     fake, # folder of generated pictures

@@ -99,6 +99,7 @@ class CommonNorm(nn.Module):
         var = (share*(variances + (means - mean)**2)).sum(0)
         self.given, self.parts = (mean.float().to(device), var.float().to(device)), []
 
+# %% ../nbs/14_paint.ipynb #aa762d40
 def common_norms(
     net: nn.Module, # left as it is
 ) -> nn.Module: # a copy
@@ -176,6 +177,7 @@ def paint_tensor(self:Painter,
     painted = [self.net(part.to(self.device)).float().cpu() if at_once else self.paint_tiles(part, progress) for part in x.split(at_once or 1)]
     return torch.cat(painted)[:, :, :h, :w]
 
+# %% ../nbs/14_paint.ipynb #14c97663
 @patch
 def paint_tiles(self:Painter, x, progress=False):
     "Paint one large picture (1, 3, h, w) whose sides divide."
@@ -192,6 +194,7 @@ def paint_tiles(self:Painter, x, progress=False):
     finally: self.forget()
     return canvas.div_(total)
 
+# %% ../nbs/14_paint.ipynb #91ec529b
 @patch
 def hear(self:Painter, x, tile, settle):
     "The first norm without statistics collects those of `tile`."
@@ -285,6 +288,7 @@ def paint_batch(self:Painter, jobs, strength=1., size=None, full_size=False, pro
         else:
             for (photo, painting, _), p in zip(now, paintings): yield photo, painting, write(p, painting, photo if full_size else None, strength)
 
+# %% ../nbs/14_paint.ipynb #99389149
 def write(picture, path, photo=None, strength=1.):
     "Save a painting, with its folder, enlarged if a photo is given; returns what went wrong. A full disk ends everything."
     try:

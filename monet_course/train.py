@@ -34,7 +34,7 @@ from .workshop.files import sweep
 from .workshop.learner import TwoPlayerLearner, refuse
 from .workshop.log import LossLog, Previews
 from .workshop.method import Method, find_method, networks
-from .workshop.processes import Alone
+from .workshop.processes import SingleProcess
 from .workshop.recipes import Recipe, recipe, usual_side
 from .workshop.run import CONFIGS, RunConfig, RunFolder, make_config, plain_words, write_config
 from .workshop.scenes import toy_pairs
@@ -82,7 +82,7 @@ def gan_learner(
     accumulate: int = 1, # batches that make one step
     compile: dict | None = None, # arguments of `torch.compile` for each network; None: not compiled
     layout: torch.memory_format | None = None, # order of the numbers in memory; None: see `pick_layout`
-    team=Alone(), # the processes that train together, the notebook on several processes
+    team=SingleProcess(), # the processes that train together, the notebook on several processes
     **kwargs, # of fastai's `Learner`: cbs, path, ...
 ) -> TwoPlayerLearner:
     "A fastai learner for a method, with its precision and its averages."
@@ -182,7 +182,7 @@ def check_sizes(
 def make_learner(
     config: RunConfig, # settled
     dls: DataLoaders, # see `config_dls`
-    team=Alone(), # the processes that train together, the notebook on several processes
+    team=SingleProcess(), # the processes that train together, the notebook on several processes
     **kwargs, # of `gan_learner`: cbs, path, ...
 ) -> TwoPlayerLearner:
     "Networks and learner as `config` describes them, from its seed."
@@ -218,6 +218,7 @@ def starting_point(
     if 'epochs' in changes: base.pop('epoch_len', None) # these are passes over the pictures
     return base, chosen
 
+# %% ../nbs/12_train.ipynb #5c772f3c
 def lengthen(
     run, # a `Run` that has more epochs now than its config.json says
 ):
@@ -227,6 +228,7 @@ def lengthen(
     print(f'{run.path}: {run.config.epochs} epochs instead of {was.epochs}. What follows the part of the training that is over is stretched with them: the learning rate falls from '
           f'epoch {was.decay_start*run.config.epochs:.3g} on, not from {was.decay_start*was.epochs:.3g}; where it had begun to fall, it goes up again')
 
+# %% ../nbs/12_train.ipynb #591de66a
 def what_to_do(
     resume, # see `fit`
     preset, # see `fit`
@@ -253,9 +255,10 @@ def what_to_do(
     run.config = replace(run.config, **moved, **here).settled()
     return run, run.config, None
 
-def find_team() -> Alone: # or a `Team` of the notebook on several processes
+# %% ../nbs/12_train.ipynb #8866518a
+def find_team() -> SingleProcess: # or a `Team` of the notebook on several processes
     "This process alone, or all that `torchrun` or `accelerate launch` started."
-    if int(os.environ.get('WORLD_SIZE', 1)) == 1: return Alone()
+    if int(os.environ.get('WORLD_SIZE', 1)) == 1: return SingleProcess()
     from monet_course.workshop.processes import Team
     return Team()
 
@@ -284,6 +287,7 @@ def seconds_a_step(
     spent = spent[2:] or spent[1:] or spent # the first two warm up
     return sum(spent)/len(spent)
 
+# %% ../nbs/12_train.ipynb #1dc7019a
 def about(seconds) -> str:
     "A time as one would say it."
     if seconds < 90: return 'about a minute' if seconds > 30 else 'less than a minute'
@@ -350,4 +354,5 @@ def fit(
         print(f"It paints tint and light. For strokes, some minutes more: fit({folders}, preset='painter', start={str(run.path)!r}). It needs pip install 'monet_course[jury]'")
     return run
 
+# %% ../nbs/12_train.ipynb #c0fb9a3b
 fit.__delwrap__ = Config

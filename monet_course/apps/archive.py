@@ -102,6 +102,7 @@ class Counted:
         if self.left < 0: raise ArchiveError(f'unpacks to more than {self.most:,} bytes')
         return block
 
+# %% ../../nbs/apps/archive.ipynb #7efdaaa7
 def tar_entries(file, most_files, most_bytes):
     "What is in a tar or a tar.gz."
     packed = file.read(2) == b'\x1f\x8b'
@@ -151,6 +152,7 @@ def unpacking(archive):
         raise DownloadError(f'{archive}: {why}; nothing was unpacked') from None
     except Exception as e: raise ArchiveError(f'{archive}: damaged ({type(e).__name__}: {readable(e)}); nothing was unpacked') from None
 
+# %% ../../nbs/apps/archive.ipynb #3b196ce4
 def unpack(
     archive, # a zip, tar or tar.gz
     folder, # made; it must not be there yet

@@ -36,6 +36,7 @@ def note_sum(record, archive):
     "Note the sum of a download, as `sha256sum` does."
     with open(archive, 'rb') as f, writing(record) as partial_file: partial_file.write_text(f'{hexdigest(f)}  {archive.name}\n', encoding='utf-8')
 
+# %% ../../nbs/apps/download.ipynb #7b900fad
 def from_archive(name, folder, urls, sha256, keep, progress, patience):
     "Download and unpack a set: its folder."
     known = SETS.get(name, {})

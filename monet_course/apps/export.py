@@ -73,6 +73,7 @@ def clean(model):
             if name: dim.dim_param = name
     graph.name, model.producer_name = 'painter', 'monet_course'
 
+# %% ../../nbs/apps/export.ipynb #8cd4aa90
 def store_half(model):
     "Store kernels as float16, and make them float32 again at loading; in place."
     onnx, graph = need_onnx()[0], model.graph
@@ -123,6 +124,7 @@ def notes_of(net, half, name, licence):
     return dict(name=name, licence=licence, config=getattr(net, 'config', None), opset=OPSET, kernels='float16' if half else 'float32',
                 multiple=net.multiple, reach='the whole picture' if whole else net.reach, range='photo and painting: RGB in [-1, 1]')
 
+# %% ../../nbs/apps/export.ipynb #d759cd70
 def export_onnx(
     what, # a generator, a `Painter`, a `Run`, its folder, or a .safetensors file; None: the painter that comes with the package
     path, # the file to write, .onnx

@@ -237,6 +237,7 @@ def seconds_to_wait(text):
 
 def source_id(url): return hashlib.sha256(url.encode()).hexdigest()[:16]
 
+# %% ../../nbs/apps/fetch.ipynb #b181443e
 def headers_for(part, url, wanted):
     "Ask for the rest where it can be joined safely, else for all."
     note, plain, size = part.note, {'Accept-Encoding': 'identity'}, part.size
@@ -264,6 +265,7 @@ def goes_on(response, part, asked):
     fits = first == part.size <= last < total and noted in (None, total) and length_of(response) in (None, last + 1 - first)
     return total if fits and version in (None, asked.get('If-Range', version)) else None
 
+# %% ../../nbs/apps/fetch.ipynb #3b7bd1c9
 def check_start(block, path):
     "Look at the first bytes: is this the kind of file that was asked for?"
     start = block[:2000].lstrip(b'\xef\xbb\xbf \r\n\t').lower()
@@ -282,6 +284,7 @@ def check_room(path, need):
 # %% ../../nbs/apps/fetch.ipynb #1224bf77
 BUSY = {408, 425, 429, 500, 502, 503, 504}
 
+# %% ../../nbs/apps/fetch.ipynb #4ef74462
 def decide(response, part, url, asked, wanted, patience):
     "From the head of an answer: (size of the whole file or None, note of a new beginning or None); None: nothing is left to come."
     status, headers = response.status, response.headers
@@ -304,6 +307,7 @@ def decide(response, part, url, asked, wanted, patience):
     if total: check_room(part.path, total - (0 if note else part.size))
     return total, note
 
+# %% ../../nbs/apps/fetch.ipynb #5444cba4
 def receive(response, part, wanted, note, watch, most):
     "Write what comes; yields the size after every block."
     while block := response.read1(1 << 16):
@@ -330,6 +334,7 @@ def trouble(error, watch, part):
     if isinstance(error, (socket.gaierror, ConnectionRefusedError)): return Passing(f'cannot be reached ({error.strerror})')
     return Passing(f'broke the connection ({type(error).__name__}: {readable(error)})')
 
+# %% ../../nbs/apps/fetch.ipynb #284999c9
 def attempt(url, part, wanted, patience, progress):
     "One request. It ends well when every byte has come, else with `Passing` or `Refused`."
     asked, most = headers_for(part, url, wanted), wanted.size or patience.most
@@ -347,6 +352,7 @@ def attempt(url, part, wanted, patience, progress):
     if watch.slow: raise trouble(None, watch, part)
     if part.size < (total or wanted.size or 0): raise Passing(f'broke off after {part.size:,} of {total or wanted.size:,} bytes')
 
+# %% ../../nbs/apps/fetch.ipynb #80d32ccf
 def check_whole(part, wanted):
     "Is the part what was wanted? If not, it goes."
     if not part.size: raise Refused('sent an empty file')
@@ -379,6 +385,7 @@ def is_there(path, sha256):
         if sha256 is None or (found := hexdigest(f)) == sha256: return True
     raise FileExistsError(f'{path}: another file is there and stays as it is (SHA-256 {found}, expected {sha256}); move it away')
 
+# %% ../../nbs/apps/fetch.ipynb #ce1fd152
 def download(
     urls, # an address, or several that hold the same file, tried in turn
     path, # the file to make; if it is there already (and right), nothing is asked

@@ -25,6 +25,7 @@ def as_json(text):
     try: return json.loads(text)
     except ValueError: raise ArgumentTypeError(f'{text!r} is not JSON, for example \'{{"arch": "resnet", "blocks": 6}}\', [[0.5, {{"cycle": 12}}]] or true') from None
 
+# %% ../../nbs/apps/fit.ipynb #d8738922
 def fit_arguments(
     args=None, # command line; default: the one of this process
 ) -> dict: # arguments of `fit` that were given
@@ -47,6 +48,7 @@ def fit_arguments(
     if len(folders := given.pop('data', [])) > 1: parser.error(f'two folders: --photos {folders[0]!r} --monets {folders[1]!r}')
     return {**given, **({'data': folders[0]} if folders else {})}
 
+# %% ../../nbs/apps/fit.ipynb #f83719ff
 def monet_fit():
     "Train photo2monet on a folder of pictures, or without one on generated landscapes."
     given = fit_arguments()

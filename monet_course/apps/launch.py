@@ -30,6 +30,7 @@ def member(rank, world, port, settings, answer):
         answer.send((None, e if isinstance(e, (ValueError, OSError, MemoryError)) else RuntimeError(f'process {rank}: {type(e).__name__}: {e}')))
         sys.exit(1)
 
+# %% ../../nbs/apps/launch.ipynb #e95fc2eb
 def launch(
     n: int, # processes; GPUs, where there are as many
     **settings, # of `fit`; callbacks must be importable
@@ -49,6 +50,7 @@ def launch(
     for _, send in pipes: send.close()
     return gather(team, [receive for receive, _ in pipes])
 
+# %% ../../nbs/apps/launch.ipynb #f8ecffe4
 def gather(team, pipes):
     "Wait for the answers of all processes. If one fails, the others only miss it: the cause is raised, and the rest is ended."
     waiting, found, troubles = dict(zip(pipes, range(len(pipes)))), None, []

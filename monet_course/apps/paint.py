@@ -33,6 +33,7 @@ def file_jobs(
     if len(names) < len(files): raise ValueError(f'--out {out}: two of the photos have the same name; give them folder by folder')
     return [(f, out/names[Path(f.name)]) for f in files]
 
+# %% ../../nbs/apps/paint.ipynb #a9c7c8c5
 def command_jobs(
     pictures: list, # files and folders
     out: str | None, # where the paintings go; None: beside them

@@ -66,6 +66,7 @@ def sky_and_sea(e, sky, horizon, sun, sx):
     out = over(out, np.clip(.55*low + .25*top + .02 + .1*wave[:, None], 0, 1), 1 - e.above(horizon))
     return over(out, gold, is_low*(1 - e.above(horizon))*e.column(sx, .05)*(0.5 + 0.5*np.sign(wave))) # a low sun glitters on the water
 
+# %% ../../nbs/workshop/captions.ipynb #e773b2e0
 def tree(e, out, x, light):
     "An islet, a trunk and a crown of leaves."
     foot = e.draw(.74, .80)

@@ -152,6 +152,7 @@ class Checkpoint(Callback):
         with writing(self.run_folder.checkpoint) as partial_file: torch.save(state, partial_file)
         for name, net in zip(self.learn.model.painters(), self.learn.ema.net): save_generator(net, self.run_folder.path/f'{name}.safetensors', net.config)
 
+# %% ../../nbs/workshop/checkpoint.ipynb #9ec4399a
 @contextmanager
 def stop_on_signal(
     checkpoint: Checkpoint, # is asked to save and stop after the step in hand

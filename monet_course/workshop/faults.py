@@ -123,6 +123,7 @@ def same(a, b): # nested dicts, lists and tensors
     if isinstance(a, (list, tuple)): return len(a) == len(b) and all(map(same, a, b))
     return a == b
 
+# %% ../../nbs/workshop/faults.ipynb #f291918f
 def check_training(folder, done, reference):
     "Every file is whole; when done, the run equals the reference."
     for path in Path(folder).glob('*/checkpoint.pt'): read_checkpoint(path)
@@ -169,6 +170,7 @@ def full_disk(
     try: yield leave
     finally: subprocess.run(['umount', '-l', str(place)], check=True)
 
+# %% ../../nbs/workshop/faults.ipynb #b528f7e8
 def train_in_little_room(
     folder, # an empty folder
     rooms: list, # bytes that are free, for one training after the other
@@ -214,6 +216,8 @@ def bomb(rng): # a PNG of a few kilobytes that wants gigabytes: too many pixels
 
 def thin(rng, size): return Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), np.uint8))
 def deep(rng): return Image.fromarray(rng.integers(0, 2**16, (20, 30), np.uint16))
+
+# %% ../../nbs/workshop/faults.ipynb #7af5c2d8
 def with_note(rng):
     exif = Image.Exif()
     exif[0x0112], exif[0x010e] = int(rng.integers(1, 9)), 'x'*60_000
@@ -237,6 +241,7 @@ UNUSUAL = dict( # kind -> (ending, bytes): unusual, but pictures
     long_note=lambda rng: ('.jpg', encoded(rng, exif=with_note(rng))), bad_profile=lambda rng: ('.jpg', encoded(rng, icc_profile=rng.bytes(900))),
     progressive=lambda rng: ('.jpeg', encoded(rng, progressive=True)))
 
+# %% ../../nbs/workshop/faults.ipynb #b4672d0b
 BROKEN = dict( # kind -> (ending, bytes): may be refused, must never harm
     empty=lambda rng: ('.jpg', b''), noise=lambda rng: ('.png', rng.bytes(rng.integers(1, 5000))), text=lambda rng: ('.jpg', b'<html>404 not found</html>'),
     cut_jpeg=lambda rng: ('.jpg', cut(rng, encoded(rng))), cut_png=lambda rng: ('.png', cut(rng, encoded(rng, 'PNG'))), cut_tiff=lambda rng: ('.tif', cut(rng, encoded(rng, 'TIFF'))),
@@ -282,6 +287,7 @@ def hostile_pictures(
 def tree(folder, without): # path -> bytes of all regular files below a folder
     return {p: p.read_bytes() for p in Path(folder).rglob('*') if not p.is_relative_to(without) and p.is_file() and not p.is_symlink()}
 
+# %% ../../nbs/workshop/faults.ipynb #f48a84d4
 def paint_hostile(
     folder, # an empty folder, for everything
     painter: Painter, # what paints
@@ -309,6 +315,7 @@ def paint_hostile(
     if again.painted or again.failed.keys() != report.failed.keys(): raise AssertionError('painted again, the same folder gives something else')
     return Counter(files=len(kinds), painted=len(report.painted), refused=len(report.failed), loaded=load_hostile(photos))
 
+# %% ../../nbs/workshop/faults.ipynb #ac2c5b61
 def load_hostile(photos): # how many can be trained on
     "Load every picture of the folder for a training, leaving out what is broken."
     with warnings.catch_warnings():

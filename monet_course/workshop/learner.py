@@ -148,6 +148,7 @@ def _do_one_batch(self: TwoPlayerLearner):
         if player in self.descended: self.ema.follow(mine, theirs, self.step)
     self.step += 1
 
+# %% ../../nbs/workshop/learner.ipynb #0c0f70fb
 @patch(as_prop=True)
 def whole(self: TwoPlayerLearner): return self.part == self.accumulate # is a step complete with this batch?
 
@@ -200,6 +201,7 @@ def descend(
     for o in optimizers: self.scaler.unscale_(o)
     self._with_events(self._step, 'step', CancelStepException)
 
+# %% ../../nbs/workshop/learner.ipynb #974740e6
 @patch
 def _backward(self: TwoPlayerLearner): self.scaler.scale(self.loss_grad).backward()
 @patch
@@ -230,6 +232,7 @@ ELSEWHERE = dict(lr_find='a falling loss does not say which rate suits a game of
                  freeze_to='a player is frozen inside a step, with `frozen`', tta="use run.paint('photo.jpg')",
                  validate='the losses of a game say little about held-out pictures; score paintings with monet_score (lesson 13)')
 
+# %% ../../nbs/workshop/learner.ipynb #66a36006
 def _elsewhere(name):
     def method(self, *args, **kwargs): raise NotImplementedError(f'{name}: {ELSEWHERE[name]}')
     return method
@@ -257,6 +260,7 @@ def one_batch(self: TwoPlayerLearner, i, b):
 @patch(as_prop=True)
 def steps_per_epoch(self: TwoPlayerLearner): return self.dls.train.dataset.epoch_len // self.team.world // self.dls.train.bs // self.accumulate
 
+# %% ../../nbs/workshop/learner.ipynb #513e8867
 @patch
 def _do_fit(self: TwoPlayerLearner):
     "Like fastai's, from the epoch in which the training stands."

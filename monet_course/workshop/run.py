@@ -49,6 +49,7 @@ def check_type(
             if isinstance(value, number) and issubclass(kind, f.type): value = kind(0)
         if not isinstance(value, f.type): raise ValueError(f'{f.name}={value!r}: must be {getattr(f.type, "__name__", f.type)}')
 
+# %% ../../nbs/workshop/run.ipynb #7abf651d
 @dataclass
 class RunConfig:
     "The settings that every run has, whatever its method; checked here, and stored in the run's config.json."

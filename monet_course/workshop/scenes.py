@@ -272,6 +272,7 @@ def lake(s):
     bank(s, s.rand(.80, .96))
     trees(s, 3, s.rand(.94, 1.02), PINE, pointed=.9)
 
+# %% ../../nbs/workshop/scenes.ipynb #f8502684
 def poplars(s):
     h, river = s.rand(.50, .64), s.maybe(.6)
     sky(s, h)
@@ -310,6 +311,7 @@ def haystack(s, x, y, w, on):
     light = np.clip(.58 + .55*s.side*across + .2*s.clump, 0, 1)
     s.lay(roof*on, s.lit(.9*HAY, light), angle=np.pi/2 - .6*np.sign(across), flow=1.2, texture=.16)
 
+# %% ../../nbs/workshop/scenes.ipynb #ab2a8127
 def cliffs(s):
     h = s.rand(.40, .55)
     sky(s, h)
@@ -373,6 +375,7 @@ def winter(s):
         tree(s, x, foot, height, .26*height, rgb(.50, .43, .40), .12, .3, .75*on)
     fence(s, s.rand(.70, .9) + .06*s.side*(s.u - .5), s.maybe(.5))
 
+# %% ../../nbs/workshop/scenes.ipynb #d6d3df6f
 def house(s, x, y, w, on):
     lit = .35 + .5*(s.side*(s.u - x) > .2*w)
     shadow(s, x - s.side*w, y, 2.4*w, .025, .4, on)

@@ -107,6 +107,7 @@ def read_tfrecords(
         for n, (where, data) in enumerate(tf_records(file), 1): yield name_and_jpeg(data, where)
         if n != (int(said[1]) if said else n or 1): raise RecordError(f'{file}: it ends after record {n}, which cannot be all')
 
+# %% ../../nbs/workshop/tfrecords.ipynb #a2c0daf6
 def unpack_tfrecords(
     folder, # holds monet_tfrec/ and photo_tfrec/, or one of them
     out, # monet_jpg/ and photo_jpg/ are made in this folder
