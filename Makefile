@@ -34,12 +34,14 @@ students: setup ## make the student edition of the exercises in students/, and t
 	@$(bin)/python -c 'import nbgrader' 2>/dev/null || $(bin)/python -m pip install -q -e '.[students]'
 	@$(bin)/python tools/students.py --check
 
-notebooks: setup ## run every lesson and store its outputs; NB=nbs/07_patchgan.ipynb for one
+notebooks: setup ## run every lesson and store its outputs; NB=nbs/09_patchgan.ipynb for one
 	@PATH="$$PWD/$(bin):$$PATH" OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore::FutureWarning $(bin)/python tools/execute.py $(NB)
 
-check: setup ## do notebooks, modules and README agree, are the notebooks clean, does every link lead somewhere?
+check: setup ## do notebooks, modules and README agree, does every link lead somewhere, does the house keep its order?
 	@sh tools/check_drift.sh
 	@$(bin)/python tools/links.py
+	@$(bin)/python tools/house.py
+	@$(bin)/ruff check --quiet
 
 faults: setup ## kill trainings, fill a disk, open hostile pictures; say what was lost (minutes)
 	@$(bin)/python tools/faults.py $(ARGS)

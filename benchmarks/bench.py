@@ -7,7 +7,7 @@
 Compared things are timed in turn in one process, at least seven pairs, and the middle ratio is given with its spread: a machine's speed drifts, a ratio hardly does.
 Close other programs first.
 """
-import json, math, os, platform, re, statistics, subprocess, sys, tempfile, time
+import json, os, platform, re, statistics, subprocess, sys, tempfile, time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections import Counter
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -15,7 +15,6 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image

@@ -3,7 +3,7 @@
 # nbdev 3 reads pyproject.toml, not settings.ini: a few lines are put into a copy of the checkout (work that is not committed included), never into
 # the checkout: with a [project] table, setuptools would no longer take dependencies, commands and extras from settings.ini.
 # Uses an environment of its own, .venv-nbdev3 (about 6 GB and some minutes the first time); it stays for the next run.
-#   sh tools/check_nbdev3.sh 05 07     only lessons with 05 or 07 in their path
+#   sh tools/check_nbdev3.sh 07 workshop     only notebooks with 07 or workshop in their path
 set -eu
 cd "$(dirname "$0")/.."
 env=$PWD/.venv-nbdev3

@@ -9,7 +9,6 @@ that is no picture, one that lies on its side, dropping, pasting, downloading, c
 """
 import base64
 import io
-import json
 import sys
 import tempfile
 import threading

@@ -23,7 +23,7 @@ from fastai.callback.core import Callback
 from jobs import ROOT, Job, on_cards, run_all
 
 TOOLS = ROOT/'tools'
-CUDA_LESSONS = ['nbs/09', 'nbs/22', 'nbs/28']
+CUDA_LESSONS = ['nbs/10', 'nbs/12', 'workshop/devices']
 TINY = dict(scenes=16, crop=32, batch=2, generator=dict(arch='resnet', width=4, blocks=1, up='resize', norm='batch', skip=True),
             discriminator=dict(n_layers=1, width=4), epochs=2, log_every=2, pool=4)
 
@@ -188,7 +188,6 @@ def a_jury_starts_alike():
 @on()
 def an_overflow_is_noticed():
     "A statistic of a batch norm that is no longer finite: no checkpoint is written over the good one, and no trial is scored."
-    import torch
     from monet_course.workshop.checkpoint import TrainingDiverged, Checkpoint
 
     class Overflow(Callback):
@@ -209,7 +208,6 @@ def an_overflow_is_noticed():
 @on(kind='A100')
 def memory_order():
     "Channels last in half precision, but not where instance norms would turn each tensor round."
-    import torch
     from monet_course.train import Config, config_dls, make_learner
     found = {}
     for norm in ('instance', 'batch'):
@@ -282,7 +280,7 @@ def in_a_terminal():
     words = [x for name, v in {**TINY, 'epochs': 1}.items() for x in ('--' + name.replace('_', '-'), json.dumps(v) if isinstance(v, dict) else str(v))]
     for call in (*words, '--device', 'card'), ('--resume', 'runs'):
         if '--resume' in call: call = '--resume', str(next(Path('runs').iterdir()))
-        done = subprocess.run([sys.executable, '-m', 'monet_course.train', *call], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, '-m', 'monet_course.apps.fit', *call], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-800:]
     assert 'finished, after 8 steps' in done.stdout, done.stdout
     return 'trained, and read again: finished, after 8 steps'

@@ -3,7 +3,6 @@
     make demo                                  # or: python tools/demo.py
     python tools/demo.py --seed 1 --epochs 2   # any setting of `monet_fit`
 """
-import sys
 import time
 
 import numpy as np

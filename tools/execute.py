@@ -1,8 +1,8 @@
 """Run notebooks from top to bottom and store their outputs, as a reader will see them.
 
-    python tools/execute.py nbs/05_resnet_generator.ipynb      # one lesson
+    python tools/execute.py nbs/07_resnet_generator.ipynb      # one lesson
     python tools/execute.py                                    # every lesson, in order
-    python tools/execute.py --flags "slow" nbs/09_train.ipynb  # cells marked `#| slow` too
+    python tools/execute.py --flags "slow" nbs/12_train.ipynb  # cells marked `#| slow` too
 
 Cells that `nbdev_test` would skip (the `tst_flags` of settings.ini, `#| eval: false`, the closing `nbdev_export()`) are
 skipped here too and keep the outputs they have. A cell that raises stops the run, and the notebook on disk stays as it was.

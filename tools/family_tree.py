@@ -7,17 +7,17 @@ import matplotlib.pyplot as plt
 
 PARTS = dict(foundations='#dbe7f5', parts='#e2f0d9', painter='#fde2c8', friends='#eadcf4')
 LESSONS = { # number: (name, column, row, part)
-    '01': ('Autoencoder, VAE', 0, 2, 'foundations'), '02': ('GAN losses', 1, 3.1, 'foundations'), '03': ('GAN, DCGAN', 1, 2, 'foundations'),
+    '02': ('Autoencoder, VAE', 0, 2, 'foundations'), '04': ('GAN losses', 1, 3.1, 'foundations'), '05': ('GAN, DCGAN', 1, 2, 'foundations'),
     '20': ('WGAN', 2, 3.4, 'friends'), '21': ('Conditional GAN', 2, 2, 'friends'), '23': ('ProGAN', 2, 1.15, 'friends'),
-    '25': ('StackGAN', 3, 3, 'friends'), '22': ('Pix2pix', 3, 1.2, 'friends'), '24': ('SRGAN', 2, -1, 'friends'),
-    '04': ('Up-sampling', 1, 0, 'parts'), '05-06': ('ResNet, U-Net', 2, .4, 'parts'), '07': ('PatchGAN', 2, -.3, 'parts'),
-    '08-09': ('CycleGAN\nand its training', 4, 1.2, 'painter'), '10-12': ('Scores, experiments', 4, 0, 'painter'), '11': ('Painting', 4, 2.4, 'painter')}
+    '25': ('StackGAN', 3, 3, 'friends'), '10': ('Pix2pix', 3, 1.2, 'friends'), '24': ('SRGAN', 2, -1, 'friends'),
+    '06': ('Up-sampling', 1, 0, 'parts'), '07-08': ('ResNet, U-Net', 2, .4, 'parts'), '09': ('PatchGAN', 2, -.3, 'parts'),
+    '11-12': ('CycleGAN\nand its training', 4, 1.2, 'painter'), '13, 16': ('Scores, experiments', 4, 0, 'painter'), '14': ('Painting', 4, 2.4, 'painter')}
 CURES = [ # from, to, the failure that is cured
-    ('01', '03', 'pictures\nare blurred'), ('02', '03', ''), ('03', '20', "modes collapse,\nD's loss says nothing"),
-    ('03', '21', 'nobody can ask\nfor a 7'), ('03', '23', 'large pictures\ndo not train'), ('21', '25', 'the wish is\na sentence'),
-    ('21', '22', 'the wish is\na picture'), ('04', '24', 'enlarged\npictures are soft'), ('22', '08-09', 'there are\nno pairs'),
-    ('04', '05-06', 'checkerboards'), ('05-06', '22', 'detail is lost\non the way'), ('07', '22', 'whole scenes are\nhard to judge'),
-    ('08-09', '10-12', 'which run\nis better?'), ('08-09', '11', 'photos are\nlarge')]
+    ('02', '05', 'pictures\nare blurred'), ('04', '05', ''), ('05', '20', "modes collapse,\nD's loss says nothing"),
+    ('05', '21', 'nobody can ask\nfor a 7'), ('05', '23', 'large pictures\ndo not train'), ('21', '25', 'the wish is\na sentence'),
+    ('21', '10', 'the wish is\na picture'), ('06', '24', 'enlarged\npictures are soft'), ('10', '11-12', 'there are\nno pairs'),
+    ('06', '07-08', 'checkerboards'), ('07-08', '10', 'detail is lost\non the way'), ('09', '10', 'whole scenes are\nhard to judge'),
+    ('11-12', '13, 16', 'which run\nis better?'), ('11-12', '14', 'photos are\nlarge')]
 STEP, RISE = 2.9, 1.35 # inches or so between columns and between rows
 
 

@@ -20,11 +20,12 @@ from PIL import Image
 from monet_course.workshop.checkpoint import save_generator
 from monet_course.workshop.registry import build_generator
 from monet_course.workshop.scenes import toy_pairs
-from monet_course.workshop.faults import check_painting, check_training, paint_hostile, paint_on, survive, train_in_little_room, train_on
+
 from monet_course.workshop.processes import starter
 from monet_course.paint import Painter
 from monet_course.workshop.pictures import save_picture
 from monet_course.train import Run
+from fault_harness import check_painting, check_training, paint_hostile, paint_on, survive, train_in_little_room, train_on
 
 
 def undisturbed(folder, epochs):

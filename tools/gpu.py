@@ -24,14 +24,12 @@ from unittest.mock import patch
 import torch
 from torch.nn import InstanceNorm2d, functional as F
 
-from monet_course import train
 from monet_course.cyclegan import ImagePool
 from monet_course.data import unpaired_dls
 from monet_course.workshop.core import one_line
 from monet_course.workshop.files import writing
 from monet_course.workshop.scenes import toy_pairs
 from monet_course.workshop.devices import pick_device, pick_precision
-from monet_course.workshop.faults import TINY
 from monet_course.workshop.features import feature_table, load_extractor
 from monet_course.paint import Painter
 from monet_course.apps.launch import launch
@@ -40,9 +38,13 @@ from monet_course.resnet import NORMS
 from monet_course.cyclegan import presets
 from monet_course.train import Config, fit, make_learner
 from monet_course.workshop.checkpoint import load_training_state, read_checkpoint
+from monet_course.workshop.run import versions as software
 from fastai.callback.core import Callback
 
 here = SimpleNamespace(device='cpu', cuda=False, large=False, folder=None) # where the parts run, and at what sizes
+
+TINY = dict(scenes=16, crop=32, batch=2, generator=dict(arch='resnet', width=4, blocks=1, up='resize', norm='batch', skip=True),
+            discriminator=dict(n_layers=1, width=4), amp='fp32', device='cpu', pool=6, log_every=3, save_minutes=0.)
 
 class Skip(Exception): "What a part needs is not here."
 
@@ -117,7 +119,7 @@ def precisions(*names):
 def versions():
     ask = ['nvidia-smi', '--query-gpu=driver_version', '--format=csv,noheader']
     conv, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    yield 'software', lambda: dict(train.versions(), machine=f'{platform.system()} {platform.machine()}', cuda=torch.version.cuda, cudnn=conv.version(), cores=os.cpu_count(),
+    yield 'software', lambda: dict(software(), machine=f'{platform.system()} {platform.machine()}', cuda=torch.version.cuda, cudnn=conv.version(), cores=os.cpu_count(),
         auto=pick_precision(here.device),
         driver=shutil.which(ask[0]) and subprocess.run(ask, capture_output=True, text=True, timeout=20).stdout.split()[:1],
         conv_tf32=conv.allow_tf32, matmul_tf32=matmul.allow_tf32, benchmark=conv.benchmark, deterministic=conv.deterministic)

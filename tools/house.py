@@ -6,10 +6,11 @@
 A module imports only from those before it in `ORDER`; imports inside functions and by string count. What may differ stands in `EXCEPTIONS`, with its reason.
 """
 import ast
+import io
 import json
 import re
-import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,12 +61,30 @@ def wrong_arrows():
 
 
 def weight(source):
-    "Lines of a cell, without those that only declare a parameter or a field, or import."
+    "Statements of a cell by lines, a long one once, without those that only declare a parameter or a field, or import."
     tree, light = ast.parse(source), set()
     for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)): light |= {*range(node.lineno + 1, node.body[0].lineno)}
-        if isinstance(node, (ast.AnnAssign, ast.Import, ast.ImportFrom)): light |= {*range(node.lineno, node.end_lineno + 1)}
-    return sum(bool(line.strip()) and not line.startswith('#|') and n not in light for n, line in enumerate(source.splitlines(), 1))
+        if isinstance(node, (ast.AnnAssign, ast.Import, ast.ImportFrom)): light.add(node.lineno)
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    first, count = None, 0
+    for token in tokens:
+        if token.type in (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT): continue
+        first = first or token.start[0]
+        if token.type == tokenize.NEWLINE: first, count = None, count + (first not in light)
+    return count
+
+
+def ternaries(node):
+    "How many conditional expressions stand one in the other."
+    inner = max(map(ternaries, ast.iter_child_nodes(node)), default=0)
+    return inner + isinstance(node, ast.IfExp)
+
+
+def knots():
+    "Conditional expressions that hold two more."
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, (ast.stmt)) and not hasattr(node, 'body') and ternaries(node) > 2: yield f'{name}: three conditional expressions in one another: {ast.unparse(node)[:90]}'
 
 
 def large_rooms():
@@ -95,7 +114,7 @@ def table():
 
 def main():
     if '--table' in sys.argv: return table()
-    wrong = [*wrong_arrows(), *large_rooms()]
+    wrong = [*wrong_arrows(), *large_rooms(), *knots()]
     for line in wrong: print(line)
     for (name, other), why in EXCEPTIONS.items(): print(f'house: {name} imports {other}, by exception: {why}')
     if not wrong: print(f'house: {len(modules())} modules, every import goes down, but for {len(EXCEPTIONS)}')

@@ -1,7 +1,7 @@
 """Run lessons as tests, two at a time, each in its own process and with a time limit.
 
     python tools/test.py           # every lesson
-    python tools/test.py 05 07     # lessons with 05 or 07 in their path
+    python tools/test.py 07 workshop   # notebooks with 07 or workshop in their path
     python tools/test.py --limit 600 --flags slow 09
     python tools/test.py --cards 1 # every lesson, its `#| cuda` cells too, on a pretended card (tools/card)
 

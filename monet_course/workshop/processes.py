@@ -120,6 +120,6 @@ def start(self:Team, learn, seed):
 def starter():
     "A way to start processes quickly: where the system allows it, with the imports done once."
     how = multiprocessing.get_context('forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn')
-    heavy = ['monet_course.faults', 'torch._dynamo', 'matplotlib.backends.backend_agg'] # what a training imports late: with the first optimiser, the first plot
+    heavy = ['monet_course.train', 'torch._dynamo', 'matplotlib.backends.backend_agg'] # what a training imports late: with the first optimiser, the first plot
     if how.get_start_method() == 'forkserver': how.set_forkserver_preload(heavy)
     return how
