@@ -23,6 +23,7 @@ from monet_course import cyclegan
 from monet_course.cyclegan import CycleGAN, CycleGANSettings, CycleNetworks
 from monet_course.data import picture_folders, unpaired_dls
 from monet_course.workshop.pictures import write_picture
+from monet_course.workshop.registry import build_generator
 from monet_course.workshop.scenes import toy_pairs
 from monet_course.paint import Painter
 from monet_course.train import gan_learner
@@ -316,7 +317,7 @@ def bench_painting(pairs):
             seconds[n] = time.perf_counter() - start
         rows.append(dict(name='256 px pictures painted a second', value=round(96/seconds[96], 2)))
         rows.append(dict(name='painting 96 pictures against 24: time', value=round(seconds[96]/seconds[24], 2)))
-        code = ("from pathlib import Path; import torch; from monet_course.cyclegan import build_generator; from monet_course.paint import Painter; "
+        code = ("from pathlib import Path; import torch; from monet_course.workshop.registry import build_generator; from monet_course.paint import Painter; "
                 "Painter(build_generator('resnet', width=32, blocks=3), device='cpu').paint_folder({!r}, {!r}, progress=False)")
         mb = {n: peak_memory(code.format(str(tmp/f'in{n}/photos'), str(tmp/f'again{n}'))) for n in (24, 96)}
         rows.append(dict(name='painting 96 pictures against 24: peak memory', value=round(mb[96]/mb[24], 3), megabytes={k: round(v) for k, v in mb.items()}))
@@ -346,7 +347,7 @@ def bench_scores(pairs):
 
 def scoring_memory():
     "Peak memory of scoring a folder, against one with a quarter of the pictures."
-    code = ("from monet_course.metrics import feature_table, kid, load_extractor; t = feature_table(load_extractor('plain'), sorted(bench.Path({!r}).iterdir()), 128); "
+    code = ("from monet_course.metrics import kid; from monet_course.workshop.features import feature_table, load_extractor; t = feature_table(load_extractor('plain'), sorted(bench.Path({!r}).iterdir()), 128); "
             "kid(t[::2], t[1::2])")
     with tempfile.TemporaryDirectory() as tmp:
         mb = {}

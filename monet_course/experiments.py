@@ -287,5 +287,5 @@ def saved_bytes(
     def keep(x):
         kept[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
         return x
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x): graph = f() # held until the count is done
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x): _graph = f() # held until the count is done
     return sum(kept.values())

@@ -9,7 +9,6 @@ __all__ = ['patch_layers', 'conv_specs', 'smallest_size', 'output_size', 'conv_b
 # %% ../nbs/09_patchgan.ipynb #0803ef39
 from typing import NamedTuple
 
-import torch
 from torch import nn
 
 from .resnet import NORMS, norm_layer

@@ -93,7 +93,7 @@ def prepare(path, names, cfg):
         if cell.cell_type == 'markdown':
             said = last_sentence(cell.source) or said
             if below: cell.source = re.sub(rf'{cfg.doc_host}{cfg.doc_baseurl}/([^)]*\.html)', r'../\1', cell.source) # on the site, its pages are near
-            cell.source = formulas(linked(cell.source.replace('](../students/', '](exercises/'), names, '../'*below))
+            cell.source = formulas(linked(cell.source.replace('](../../students/', '](../exercises/').replace('](../students/', '](exercises/'), names, '../'*below))
             if not cells: # the title
                 title, promise, rest = re.match(r'# +([^\n]*)\n*((?:>[^\n]*\n?)*)(.*)', cell.source, re.S).groups()
                 head = dict(title=title, description=' '.join(promise.replace('>', ' ').split()) or None)

@@ -7,7 +7,7 @@
 Prints a line each for the photos unchanged, for the paintings of every run, .safetensors file or `shipped` (the painter of the package), and for two
 baselines that learn nothing: a global colour transfer (Reinhard et al., 2001), and the detail of a Monet band by band (histograms of a Laplacian pyramid are
 matched, after Heeger & Bergen, 1995), to which each painting is also compared on the same random halves. KID is unbiased; the spread is that of its estimate over random halves of the pictures. Scores with another extractor or
-size are not comparable. The memorisation distance is that of lesson 10 to the Monets of --seen, those of the training: 0 is a copy.
+size are not comparable. The memorisation distance is that of lesson 13 to the Monets of --seen, those of the training: 0 is a copy.
 For a folder of finished paintings use `monet_score` (lesson 10), which this script takes its scores from.
 """
 import json

@@ -8,7 +8,6 @@ __all__ = ['check_count', 'check_tell', 'check_projection', 'check_labels']
 # %% ../../nbs/exercises/21_cgan.ipynb #e1a20f2d
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 
 from .core import Wrong, attempt, check, looks_like, same
 from ..losses import nonsaturating

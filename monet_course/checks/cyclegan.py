@@ -6,7 +6,6 @@
 __all__ = ['check_passes', 'check_cycle', 'check_pool', 'check_judge']
 
 # %% ../../nbs/exercises/11_cyclegan.ipynb #7e537f55
-import math
 import random
 
 import torch
@@ -14,9 +13,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from .core import Wrong, attempt, check, looks_like, same
-from ..cyclegan import CycleGAN, ImagePool, discriminator_loss
-from ..workshop.method import frozen
-from ..patchgan import patchgan
+from ..cyclegan import discriminator_loss
+
 
 # %% ../../nbs/exercises/11_cyclegan.ipynb #d4fa8c48
 @check

@@ -7,11 +7,10 @@ __all__ = ['check_triple', 'check_stamp', 'check_weave', 'check_level', 'check_g
 
 # %% ../../nbs/exercises/06_upsampling.ipynb #22f39696
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
 
 from .core import Wrong, attempt, check, same
-from ..layers import conv_transpose_size
+
 
 # %% ../../nbs/exercises/06_upsampling.ipynb #55187354
 @check

@@ -123,7 +123,7 @@ def check_penalty(penalty):
         w, seen = torch.randn(shape[1:]), []
         w = (size*w/w.norm()).requires_grad_()
         def critic(x): seen.append(x.detach()); return (x*w).flatten(1).sum(1)
-        real, fake, n = torch.randn(shape), torch.randn(shape), w.numel()
+        real, fake = torch.randn(shape), torch.randn(shape)
         got = attempt(penalty, critic, real, fake)
         if not seen: raise Wrong('the critic was never asked')
         _mixture(seen[-1], real, fake)

@@ -8,7 +8,6 @@ __all__ = ['check_map', 'check_field', 'check_patch_loss', 'check_best', 'check_
 # %% ../../nbs/exercises/09_patchgan.ipynb #71cdbb88
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 
 from .core import Wrong, attempt, check, looks_like, same
 from ..patchgan import cell_box, output_size, patch_layers, patchgan, receptive_field

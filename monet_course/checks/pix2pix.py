@@ -6,8 +6,6 @@
 __all__ = ['check_costs', 'check_guesses', 'check_judge', 'check_told']
 
 # %% ../../nbs/exercises/10_pix2pix.ipynb #6d9fb354
-import math
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

@@ -11,7 +11,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from .core import Wrong, attempt, check, same
-from ..resnet import count_flops, resnet_generator
+from ..resnet import count_flops
 
 # %% ../../nbs/exercises/07_resnet_generator.ipynb #2a76ca3b
 @check
