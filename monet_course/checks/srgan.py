@@ -95,7 +95,7 @@ def check_source(source):
             if isinstance(g, bool) or not isinstance(g, int):
                 raise Wrong(f'the {name} should be a whole number, and is {type(g).__name__}')
             if not -10**9 < g < 10**9: raise Wrong(f'the {name} is far too large')
-        got = tuple(got)
+        got, channel = tuple(got), got[0]
         a, b = y % r, x % r
         wanted = r*r*c + r*a + b, y//r, x//r
         if got == wanted: continue
