@@ -150,9 +150,9 @@ def commands_without_a_card():
     from PIL import Image
     from monet_course.paint import SHIPPED
     for name in ('photo.png', 'other.png'): Image.new('RGB', (64, 64), 'teal').save(name)
-    for call in ('train import monet_fit', '--scenes', '8'), ('paint import monet_paint', 'photo.png'), ('metrics import monet_score', '.', '.'), ('paint import monet_submit', str(SHIPPED), '.', '--any-count'):
+    for call in ('fit import monet_fit', '--scenes', '8'), ('paint import monet_paint', 'photo.png'), ('score import monet_score', '.', '.'), ('submit import monet_submit', str(SHIPPED), '.', '--any-count'):
         name = call[0].split()[-1]
-        done = subprocess.run([sys.executable, '-c', f'from monet_course.{call[0]}; {name}()', *call[1:], '--device', 'card'], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, '-c', f'from monet_course.apps.{call[0]}; {name}()', *call[1:], '--device', 'card'], capture_output=True, text=True)
         last = (done.stderr or done.stdout).strip().splitlines()[-1]
         assert done.returncode == 2 and 'Traceback' not in done.stderr and 'no NVIDIA card' in last, f'{name}: {done.stderr[-600:]}'
     return last
