@@ -30,7 +30,8 @@ class Eye(nn.Module):
         self.stem = nn.Sequential(net._conv_stem, net._bn0, net._swish)
         self.stages = nn.ModuleList(nn.Sequential(*net._blocks[a:b]) for a, b in zip([0, *halvings], [*halvings, None]))
         for stage in self.stages:
-            for name, numbers in zip(('mean', 'spread'), usual(stage)): stage.register_buffer(name, numbers[:, None, None])
+            for name, numbers in zip(('mean', 'spread'), usual(stage)):
+                stage.register_buffer(name, numbers[:, None, None])
         self.eval().requires_grad_(False)
 
     def forward(self, x, strides=STRIDES):
@@ -67,7 +68,8 @@ class Jury(nn.Module):
     ):
         super().__init__()
         self.patch, self.strides = patch, tuple(sorted(strides))
-        self.heads = nn.ModuleList(feature_judge(len(eye_on(torch.device('cpu')).stages[STRIDES.index(s)].mean), width) for s in self.strides)
+        stages = eye_on(torch.device('cpu')).stages
+        self.heads = nn.ModuleList(feature_judge(len(stages[STRIDES.index(s)].mean), width) for s in self.strides)
 
     def _apply(self, fn, recurse=True):
         super()._apply(fn, recurse)
@@ -89,10 +91,11 @@ def feature_judge(
     return nn.Sequential(a, nn.LeakyReLU(.2), b, nn.LeakyReLU(.2), c)
 
 def jury(
-    strides: tuple = (4, 8, 16), # of the feature maps that are judged, out of 2, 4, 8, 16, 32: at small ones textures, at large ones things
+    strides: tuple = (4, 8, 16), # of the judged feature maps, out of 2, 4, 8, 16, 32: at small ones textures, at large ones things
     head_width: int = 64, # channels inside each judge of features
     **kwargs, # of `patchgan`: n_layers, width, ...
 ) -> Jury: # picture (n, 3, h, w) -> raw scores (n, 1 + len(strides), h', w')
     "`patchgan`, and beside it judges of what EfficientNet-Lite1 sees."
-    if not strides or not set(strides) <= set(STRIDES): raise ValueError(f"strides={strides!r}: some of {', '.join(map(str, STRIDES))}")
+    if not strides or not set(strides) <= set(STRIDES):
+        raise ValueError(f"strides={strides!r}: some of {', '.join(map(str, STRIDES))}")
     return Jury(patchgan(**kwargs), strides, head_width)

@@ -9,9 +9,10 @@ __all__ = ['level_widths', 'down_level', 'up_level', 'squinted', 'UNetGenerator'
 import torch
 from torch import nn
 from torch.nn import functional as F
+
 from .layers import UPSAMPLERS, reach_of, upsample
-from .workshop.core import check_choice, check_positive
 from .resnet import NORMS, PADDINGS, check_image, check_skip, norm_layer, start_at_zero
+from .workshop.core import check_choice, check_positive
 
 # %% ../nbs/08_unet_generator.ipynb #69fad120
 def level_widths(

@@ -29,7 +29,8 @@ def score_command(
     device: str = None, # cpu, cuda, ...; without it cuda where there is one
 ):
     "Score a folder of generated pictures against a folder of references: FID, KID, MiFID and the memorisation distance."
-    if size is not None and size < 1 or batch < 1: raise ValueError(f'size={size}, batch={batch}: both must be at least 1')
+    if size is not None and size < 1 or batch < 1:
+        raise ValueError(f'size={size}, batch={batch}: both must be at least 1')
     if not 0 <= eps <= 1: raise ValueError(f'eps={eps}: from 0 to 1')
     scores = score_folders(real, fake, extractor, size, eps, batch, device, weights=weights, download=download)
     print(scores, flush=True)
@@ -41,7 +42,8 @@ def monet_score(
     args=None, # command line; default: the one of this process
 ):
     "The command `monet_score`."
-    try: score_command(**vars(command_parser(score_command, 'monet_score', extractor=dict(choices=EXTRACTORS, metavar=None)).parse_args(args)))
+    parser = command_parser(score_command, 'monet_score', extractor=dict(choices=EXTRACTORS, metavar=None))
+    try: score_command(**vars(parser.parse_args(args)))
     except (ValueError, OSError, RuntimeError, ImportError, KeyboardInterrupt) as e:
         print('monet_score:', ' '.join(str(e).split()) or 'stopped', file=sys.stderr)
         sys.exit(130 if isinstance(e, KeyboardInterrupt) else 2)
