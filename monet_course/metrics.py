@@ -23,7 +23,8 @@ from .workshop.devices import pick_device
 from .workshop.features import EXTRACTORS, Extractor, feature_table, load_extractor
 from .workshop.truth import Paired, paired_scores, texture_error, tone_error
 
-_all_ = ['EXTRACTORS', 'Extractor', 'feature_table', 'load_extractor', 'Paired', 'paired_scores', 'texture_error', 'tone_error']
+_all_ = ['EXTRACTORS', 'Extractor', 'feature_table', 'load_extractor',
+         'Paired', 'paired_scores', 'texture_error', 'tone_error']
 
 # %% ../nbs/13_metrics.ipynb #2e568947
 def half(

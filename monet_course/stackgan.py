@@ -27,7 +27,7 @@ from .workshop.devices import best_device
 
 # %% ../nbs/25_stackgan.ipynb #a2705815
 class TextEncoder(nn.Module):
-    "Sentences (n, words) -> vectors (n, dims) of length sqrt(dims): a window slides over word vectors, the largest answers count."
+    "Sentences (n, words) -> vectors (n, dims) of length sqrt(dims): a window slides over word vectors."
     def __init__(self,
         dims: int = 32, # numbers in a sentence vector
         window: int = 5, # words seen together, odd; 1 is a bag of words
@@ -105,7 +105,8 @@ def hits(
     if answers.shape != (len(truth), 11):
         raise ValueError(f"answers={tuple(answers.shape)}: must be ({len(truth)}, 11)")
     parts = answers.split([len(values) for values in ATTRIBUTES.values()], 1)
-    return {name: (part.argmax(1) == right).float().mean().item() for name, part, right in zip(ATTRIBUTES, parts, truth.T)}
+    right = [part.argmax(1) == true for part, true in zip(parts, truth.T)]
+    return {name: found.float().mean().item() for name, found in zip(ATTRIBUTES, right)}
 
 def one_hot(scenes) -> torch.Tensor: # (n, 11) of 0 and 1
     "The right answers for `hits`."
@@ -185,7 +186,8 @@ class TextDiscriminator(nn.Module):
         start, n = doublings(s.size)
         chs = [3] + [s.width*2**i for i in range(n)]
         layers = []
-        for i, (a, b) in enumerate(zip(chs, chs[1:])): layers += [*down_layers(a, b), *norm_act('batch' if i else 'none', b, 0.2)]
+        for i, (a, b) in enumerate(zip(chs, chs[1:])):
+            layers += [*down_layers(a, b), *norm_act('batch' if i else 'none', b, 0.2)]
         self.look = nn.Sequential(*layers)
         self.read, ch = nn.Linear(dims, narrow), chs[-1]
         self.compare = nn.Sequential(nn.Conv2d(ch + narrow, ch, 1), *norm_act('batch', ch, 0.2),

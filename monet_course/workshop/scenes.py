@@ -167,7 +167,8 @@ def hills(s, base, height, bumps, albedo, depth, rough=.25, green=1., octaves=3,
     albedo = albedo*(1 + rough*s.noise(14, 14, octaves=2))
     if snow is not None: albedo = mix(albedo, SNOW, snow*smoothstep(top + .3*height + .04*slope - s.v, -.02, .04))
     colour = s.far(s.lit(albedo, light), depth)
-    s.lay(s.edge(s.v - top), colour, angle=.6*s.side + .5*slope, flow=.6, texture=.09*(1 - .6*depth), green=green*(1 - depth))
+    s.lay(s.edge(s.v - top), colour, angle=.6*s.side + .5*slope, flow=.6,
+          texture=.09*(1 - .6*depth), green=green*(1 - depth))
 
 def bushes(s, base, height, bumps, albedo, depth):
     top = ridge(s, base, height, bumps, 4)
@@ -210,7 +211,8 @@ def tree(s, x, foot, height, width, albedo, depth, pointed=.5, on=1.):
     s.lay(stem*on, s.far(s.lit(BARK, .4), depth), angle=np.pi/2, texture=.1)
     light = np.clip(.48 + .5*s.side*across/width - .25*y + .5*lump, 0, 1)
     round_ = 1 - np.sqrt((across/half)**2 + y*y) - .30*lump
-    s.lay(s.edge(round_*np.minimum(half, .5*height))*on, s.far(s.lit(albedo, light), depth), angle=np.pi/2, flow=1.2, texture=.16, green=1.)
+    s.lay(s.edge(round_*np.minimum(half, .5*height))*on, s.far(s.lit(albedo, light), depth),
+          angle=np.pi/2, flow=1.2, texture=.16, green=1.)
 
 def shadow(s, x, y, length, thick, dark=.45, on=1.):
     d = ((s.u - x + .5*s.side*length)/length*2)**2 + ((s.v - y)/thick)**2
@@ -258,7 +260,8 @@ def sea(s):
     sky(s, h)
     fade = smoothstep(s.side*(s.u - s.rand(.2, .8)), -.05, .35)
     top = h - .08*fade*(1 + .4*s.line(5, 3))
-    s.lay(s.edge(s.v - top)*s.edge(h - s.v)*smoothstep(fade, 0, .1)*s.maybe(.7), s.far(s.lit(ROCK, .45), .8), texture=.05)
+    cape = s.edge(s.v - top)*s.edge(h - s.v)*smoothstep(fade, 0, .1)*s.maybe(.7)
+    s.lay(cape, s.far(s.lit(ROCK, .45), .8), texture=.05)
     water(s, h, rgb(.13, .31, .35), calm=.4)
     boats(s, h, 3)
     beach(s, s.rand(.74, 1.2), SAND)
@@ -281,7 +284,8 @@ def poplars(s):
     bushes(s, h + .01, s.rand(.03, .09), 8, LEAF, .35)
     meadow(s, h, rgb(.46, .55, .21), rgb(.60, .63, .33))
     s.clump, flip = s.noise(16, 16, octaves=2), s.maybe(.5)
-    x, foot, gap, height, shrink = s.rand(.04, .3), h + s.rand(.02, .06), s.rand(.12, .17), s.rand(.42, .62), s.rand(.86, .97)
+    x, foot, gap = s.rand(.04, .3), h + s.rand(.02, .06), s.rand(.12, .17)
+    height, shrink = s.rand(.42, .62), s.rand(.86, .97)
     for k in range(7):
         at = mix(x, 1 - x, flip)
         shadow(s, at, foot + .008, .30, .012, dark=.35)
@@ -307,7 +311,8 @@ def haystack(s, x, y, w, on):
     shadow(s, x - .6*s.side*w, y, 3.2*w, .2*w, dark=.55, on=on)
     foot = y + .12*w*np.sqrt(np.clip(1 - across**2, 0, 1))
     body = s.edge((1 - np.abs(across)*(1.05 + .12*(s.v - y)/w))*w)*s.edge(s.v - y + .62*w)*s.edge(foot - s.v)
-    s.lay(body*on, s.lit(HAY, np.clip(.48 + .5*s.side*across + .25*s.clump, 0, 1)), angle=np.pi/2, flow=1.2, texture=.16)
+    light = np.clip(.48 + .5*s.side*across + .25*s.clump, 0, 1)
+    s.lay(body*on, s.lit(HAY, light), angle=np.pi/2, flow=1.2, texture=.16)
     roof = polygon(s, (x, y - 1.32*w), (x + 1.18*w, y - .5*w), (x - 1.18*w, y - .5*w))
     light = np.clip(.58 + .55*s.side*across + .2*s.clump, 0, 1)
     s.lay(roof*on, s.lit(.9*HAY, light), angle=np.pi/2 - .6*np.sign(across), flow=1.2, texture=.16)
@@ -326,7 +331,8 @@ def cliff(s, foot, reach, height, depth):
     "A wall that ends in the water, sometimes with an arch, turf on its top."
     e = mix(s.u, 1 - s.u, s.side > 0)/reach                                # 0 at the picture's border, 1 at the head
     top = foot - height*(1 - .35*e*e + .06*s.line(5, 3))
-    wall = s.edge((1 - e + .05*s.noise(7, 3, octaves=2))*reach)*s.edge(s.v - top)*s.edge(foot + .012*s.noise(3, 9) - s.v)
+    wall = s.edge((1 - e + .05*s.noise(7, 3, octaves=2))*reach)*s.edge(s.v - top)
+    wall = wall*s.edge(foot + .012*s.noise(3, 9) - s.v)
     arch = s.edge(.06*(1 - ((e - .8)*reach/.085)**2 - ((s.v - foot)/(.55*height))**2))
     wall = wall*(1 - arch*s.maybe(.6))
     strata = .4*s.noise(22, 2, octaves=2) + .5*s.noise(5, 14, octaves=2)
@@ -347,7 +353,8 @@ def lilies(s):
     x, on = s.rand(.35, .65), s.maybe(.5)
     arc = s.v - h - .10*np.clip(((s.u - x)/.42)**2, 0, 1)
     for up, thick in ((0, .016), (.075, .007), (.04, .005)):
-        s.lay(s.edge(thick - np.abs(arc + up))*s.edge(.46 - np.abs(s.u - x))*on, s.lit(rgb(.32, .50, .43), .7 - 8*(arc + up)))
+        bridge = s.edge(thick - np.abs(arc + up))*s.edge(.46 - np.abs(s.u - x))*on
+        s.lay(bridge, s.lit(rgb(.32, .50, .43), .7 - 8*(arc + up)))
     for down, across in ((16, 7), (11, 5)): pads(s, h + .08, down, across)
 
 def pads(s, top, down, across):
@@ -382,7 +389,8 @@ def house(s, x, y, w, on):
     shadow(s, x - s.side*w, y, 2.4*w, .025, .4, on)
     wall = polygon(s, (x - w, y - .75*w), (x + w, y - .75*w), (x + w, y), (x - w, y))
     s.lay(wall*on, s.far(s.lit(rgb(.80, .64, .50), lit), .15), angle=np.pi/2, texture=.06)
-    roof = polygon(s, (x - .75*w, y - 1.35*w), (x + .75*w, y - 1.35*w), (x + 1.15*w, y - .72*w), (x - 1.15*w, y - .72*w))
+    roof = polygon(s, (x - .75*w, y - 1.35*w), (x + .75*w, y - 1.35*w),
+                   (x + 1.15*w, y - .72*w), (x - 1.15*w, y - .72*w))
     s.lay(roof*on, s.far(s.lit(SNOW, .85), .12), angle=.1)
 
 def fence(s, y, on):
@@ -396,7 +404,8 @@ def poppies(s):
     sky(s, h)
     hills(s, h, s.rand(.05, .16), 2, DISTANT, .6)
     bushes(s, h + .015, s.rand(.05, .16), 6, LEAF, .25)
-    meadow(s, h + .01, rgb(.45, .56, .22), rgb(.60, .65, .32), flowers=mix(rgb(.93, .84, .42), rgb(.92, .24, .15), s.maybe(.65)))
+    flowers = mix(rgb(.93, .84, .42), rgb(.92, .24, .15), s.maybe(.65))
+    meadow(s, h + .01, rgb(.45, .56, .22), rgb(.60, .65, .32), flowers=flowers)
     trees(s, 3, h + .06, LEAF, low=.16, high=.4)
     walker(s, s.rand(.2, .8), s.rand(.72, .9), s.rand(.04, .06), s.maybe(.55))
 
@@ -443,7 +452,7 @@ def photograph(layers, fine, grain):
     return np.clip(x + .008*grain, 0, 1)
 
 def palette(layers):
-    "The colours a painter would mix: violet shadows, cream lights, turquoise for blue, rose for orange, yellow in the greens."
+    "The colours a painter would mix: violet shadows, cream lights, turquoise for blue, rose for orange, yellower greens."
     x, sky = np.clip(layers[:3], 0, 1), layers[6]
     y, (r, g, b) = luma(x), x
     dark, light = smoothstep(y, .50, .14), smoothstep(y, .48, .85)
@@ -451,7 +460,8 @@ def palette(layers):
     green = smoothstep(g - .55*r - .45*b, .02, .10)*(1 - cool)
     out = .15 + .78*y**.9 + 1.1*(x - y)
     out = out + dark*rgb(.02, -.06, .18) + light*rgb(.05, .02, -.09)
-    out = out + (1 - dark)*(cool*rgb(-.08, .05, .02) + (1 - green)*warm*rgb(.025, -.03, .07) + green*rgb(.05, .05, -.08))
+    hues = cool*rgb(-.08, .05, .02) + (1 - green)*warm*rgb(.025, -.03, .07) + green*rgb(.05, .05, -.08)
+    out = out + (1 - dark)*hues
     return np.clip(out, 0, 1)
 
 # %% ../../nbs/workshop/scenes.ipynb #aef229db
@@ -480,7 +490,8 @@ def flow_field(layers, target):
     f = target.shape[-1]/64
     gy, gx = np.gradient(blur(luma(target), f), axis=(1, 2))
     k = 700*f*f
-    return tuple(blur(k*blur(edge, 1.5*f) + .5*flow, f) for edge, flow in ((gy*gy - gx*gx, layers[3]), (-2*gx*gy, layers[4])))
+    pairs = (gy*gy - gx*gx, layers[3]), (-2*gx*gy, layers[4])
+    return tuple(blur(k*blur(edge, 1.5*f) + .5*flow, f) for edge, flow in pairs)
 
 # %% ../../nbs/workshop/scenes.ipynb #53e52b58
 def cells(x, g, c):
@@ -538,7 +549,7 @@ def stroke_layer(canvas, target, flow, draws, brush):
     dy, dx = pixel[:, None] - own(s.y + corner[:, None]), pixel - own(s.x + corner)
     along, across = (dx*own(s.cos) + dy*own(s.sin))/a, (dy*own(s.cos) - dx*own(s.sin))/b
     hair = 6.28*own(draws[:, 5, :g, :g])
-    px = .5*across*brush.width                                              # pixels of a picture of 64, across the stroke
+    px = .5*across*brush.width # pixels of a picture of 64, across the stroke
     bristles = .06*np.sin(1.8*px + hair) + .03*np.sin(1.1*px + 2*hair + .5*along) + .015*across
     cover = np.clip(2.4*(1.3 - along**4 - across**2), 0, 1)*(rank > 0)
     return canvas + cover*(np.stack([own(z) for z in s.colour]) + bristles - canvas)
@@ -569,7 +580,8 @@ def render(draw, draws, size, grain):
 def draw_scenes(start, stop, size, seed):
     "Scenes start..stop as photos and paintings, uint8 (n, size, size, 3)."
     draws = scene_draws(start, stop, seed)
-    grain = np.stack([np.random.default_rng((seed, i, size)).standard_normal((4, size, size), np.float32) for i in range(start, stop)], 1)
+    rngs = [np.random.default_rng((seed, i, size)) for i in range(start, stop)]
+    grain = np.stack([rng.standard_normal((4, size, size), np.float32) for rng in rngs], 1)
     grain, kind = .7*grain[:3] + .7*grain[3], (draws[:, 0]*len(KINDS)).astype(int)
     out = np.zeros((2, stop - start, size, size, 3), np.uint8)
     for k, draw in enumerate(KINDS):
@@ -586,7 +598,8 @@ _toys, _lock = {}, threading.Lock()
 
 def cache_file(size, seed):
     "Where scenes are kept between runs."
-    base = os.environ.get('MONET_COURSE_CACHE') or Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache')/'monet_course'
+    usual = Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache')/'monet_course'
+    base = os.environ.get('MONET_COURSE_CACHE') or usual
     return Path(base)/f'scenes-{DRAWING}-{size}-{seed}.npz'
 
 def read_cache(file, size):
@@ -601,7 +614,8 @@ def write_cache(file, photos, paintings):
     "Write all or nothing; a folder that cannot be written is no error."
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with writing(file) as partial_file, open(partial_file, 'wb') as f: np.savez(f, photos=photos, paintings=paintings)
+        with writing(file) as partial_file, open(partial_file, 'wb') as f:
+            np.savez(f, photos=photos, paintings=paintings)
     except OSError: pass
 
 # %% ../../nbs/workshop/scenes.ipynb #a4ab5097
@@ -618,7 +632,8 @@ def toy_pairs(
     seed: int = 0, # another seed, other scenes
 ) -> tuple: # photos and paintings, uint8 (n, size, size, 3) each; scene i is in both
     "Generated landscapes, every scene once as a photo and once as a painting."
-    if n < 1 or size < 16 or seed < 0: raise ValueError(f'n={n}, size={size}, seed={seed}: n from 1, size from 16, seed from 0')
+    if n < 1 or size < 16 or seed < 0:
+        raise ValueError(f'n={n}, size={size}, seed={seed}: n from 1, size from 16, seed from 0')
     file = cache_file(size, seed)
     with _lock:
         pairs = _toys[file] if file in _toys else read_cache(file, size)
