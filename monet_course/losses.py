@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['gan_losses', 'GanLoss', 'at_least_float32', 'label_range', 'targets', 'cross_entropy', 'bce_disc', 'minimax_gen',
-           'nonsaturating_gen', 'check_labels', 'minimax', 'nonsaturating', 'squared_error', 'lsgan_disc', 'lsgan_gen',
-           'lsgan', 'wgan_disc', 'wgan_gen', 'wgan', 'wgan_gp', 'clip_weights', 'gradient_penalty', 'hinge_disc',
-           'hinge', 'gan_loss']
+           'nonsaturating_gen', 'check_labels', 'minimax', 'nonsaturating', 'distance_to_label', 'lsgan_disc',
+           'lsgan_gen', 'lsgan', 'wgan_disc', 'wgan_gen', 'wgan', 'wgan_gp', 'clip_weights', 'gradient_penalty',
+           'hinge_disc', 'hinge', 'gan_loss']
 
 # %% ../nbs/04_gan_losses.ipynb #2db9f489
 import math
@@ -116,7 +116,7 @@ def nonsaturating(
     return _bce('nonsaturating', nonsaturating_gen, real_label, fake_label)
 
 # %% ../nbs/04_gan_losses.ipynb #5741f8fd
-def squared_error(
+def distance_to_label(
     logits: torch.Tensor, # raw answers, any shape
     label=1., # what they should be: a number, or (low, high) to draw from
 ) -> torch.Tensor: # a scalar
@@ -127,9 +127,9 @@ def squared_error(
 # %% ../nbs/04_gan_losses.ipynb #e99c9c59
 def lsgan_disc(real, fake, real_label=1., fake_label=0.):
     "Half for the answers on real pictures, half for those on fakes."
-    return 0.5*squared_error(real, real_label) + 0.5*squared_error(fake, fake_label)
+    return 0.5*distance_to_label(real, real_label) + 0.5*distance_to_label(fake, fake_label)
 
-def lsgan_gen(fake): return squared_error(fake, 1.)
+def lsgan_gen(fake): return distance_to_label(fake, 1.)
 
 def lsgan(
     real_label=1., # what D is told about real pictures: a number, or (low, high) to draw from

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['ENOUGH', 'half', 'frechet_distance', 'chunks', 'Moments', 'as_table', 'check_dims', 'moments', 'fid', 'Kid',
            'kernel_sum', 'squared_mmd', 'kid', 'directions', 'memorisation_distance', 'penalty', 'mifid', 'jpeg_table',
-           'jpeg_settings', 'picture_facts', 'in_words', 'cautions', 'Scores', 'score_folders']
+           'jpeg_settings', 'picture_facts', 'in_words', 'cautions', 'Scores', 'score_folders', 'EXTRACTORS',
+           'Extractor', 'feature_table', 'load_extractor', 'Paired', 'paired_scores', 'texture_error', 'tone_error']
 
 # %% ../nbs/13_metrics.ipynb #9cf07aed
 import io
@@ -19,7 +20,11 @@ from PIL import Image, JpegImagePlugin
 
 from .data import some_pictures
 from .workshop.devices import pick_device
-from .workshop.features import feature_table, load_extractor
+from .workshop.features import EXTRACTORS, Extractor, feature_table, load_extractor
+from .workshop.truth import Paired, paired_scores, texture_error, tone_error
+
+_all_ = ['EXTRACTORS', 'Extractor', 'feature_table', 'load_extractor',
+         'Paired', 'paired_scores', 'texture_error', 'tone_error']
 
 # %% ../nbs/13_metrics.ipynb #2e568947
 def half(
@@ -129,7 +134,8 @@ def kid(
     real, fake = as_table('real', real), as_table('fake', fake)
     check_dims(real.shape[1], fake.shape[1])
     least = min(len(real), len(fake))
-    if subset_size is not None and not 2 <= subset_size <= least: raise ValueError(f'subset_size={subset_size}: from 2 to {least}')
+    if subset_size is not None and not 2 <= subset_size <= least:
+        raise ValueError(f'subset_size={subset_size}: from 2 to {least}')
     if subsets < 2: raise ValueError(f'subsets={subsets}: at least 2')
     rng = np.random.default_rng(seed)
     def some(x): return x[np.sort(rng.permutation(len(x))[:subset_size or max(min(len(x)//2, 1000), 2)])]
@@ -206,7 +212,8 @@ def cautions(extractor, counts, sizes, formats, eps):
                'compare them only between equal counts, and look at KID')
     if least <= extractor.dims: yield f'{least:,} pictures in {extractor.dims:,} dimensions: the covariance is singular'
     if len(sizes[0] | sizes[1]) > 1: yield 'pictures of several sizes: their resizing is part of the score'
-    if set(formats[0]) != set(formats[1]): yield 'the folders are saved in different ways (format or JPEG quality): that is part of the score'
+    if set(formats[0]) != set(formats[1]):
+        yield 'the folders are saved in different ways (format or JPEG quality): that is part of the score'
     if not extractor.name.startswith('inception-2015'):
         yield f'{extractor.name} is not the Inception of published scores: compare only with scores by {extractor.name}'
         if eps: yield f'the threshold {eps} of MiFID was chosen for Inception'
@@ -230,12 +237,14 @@ class Scores:
 
     def __str__(self):
         d = self.memorisation_distance
-        return '\n'.join([f'real       {self.real}', f'fake       {self.fake}', f'extractor  {self.extractor}, {self.dims:,} features',
+        copies = f'(below {self.eps}: counted as copies)' if d < self.eps else '(no penalty)'
+        return '\n'.join([f'real       {self.real}', f'fake       {self.fake}',
+                          f'extractor  {self.extractor}, {self.dims:,} features',
                           f'resize     {self.resize}', '',
                           f'FID                    {self.fid:10.2f}',
                           f'KID x 1000             {self.kid:10.2f} +- {self.kid_spread:.2f}',
                           f'MiFID                  {self.mifid:10.2f}',
-                          f'memorisation distance  {d:10.4f}  ' + (f'(below {self.eps}: counted as copies)' if d < self.eps else '(no penalty)')])
+                          f'memorisation distance  {d:10.4f}  {copies}'])
 
 # %% ../nbs/13_metrics.ipynb #a75a61cd
 def score_folders(
@@ -255,9 +264,11 @@ def score_folders(
     if isinstance(extractor, str): extractor = load_extractor(extractor, **kwargs)
     tables = [feature_table(extractor, found, size, batch, device, progress=True) for found in files]
     (sizes, formats), counts = zip(*map(picture_facts, files)), list(map(len, files))
-    facts = [f'{name}: {n:,} pictures, {in_words(s)}, {in_words(f)}' for name, n, s, f in zip((real, fake), counts, sizes, formats)]
+    facts = [f'{name}: {n:,} pictures, {in_words(s)}, {in_words(f)}'
+             for name, n, s, f in zip((real, fake), counts, sizes, formats)]
     first = f'shorter side to {size} px (Lanczos), middle square, then ' if size else ''
     resize = f'{first}to {extractor.size}x{extractor.size}, {getattr(extractor, "resize", "")}'
     notes = list(cautions(extractor, counts, [Counter() if size else s for s in sizes], formats, eps))
     (value, spread), distance, d = kid(*tables), fid(*tables), memorisation_distance(*tables)
-    return Scores(distance, 1000*value, 1000*spread, d, distance/penalty(d, eps), extractor.name, extractor.dims, resize, *facts, eps, notes)
+    return Scores(distance, 1000*value, 1000*spread, d, distance/penalty(d, eps),
+                  extractor.name, extractor.dims, resize, *facts, eps, notes)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TextEncoder', 'pairing_loss', 'train_text', 'never_seen', 'captioned', 'hits', 'one_hot', 'scene_probe',
            'Conditioning', 'StageOne', 'beside', 'TextDiscriminator', 'matching_loss', 'train_stage', 'StageTwo',
-           'enlarge', 'illustrate']
+           'enlarge_sketch', 'illustrate']
 
 # %% ../nbs/25_stackgan.ipynb #f1cbca2d
 from functools import lru_cache
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .dcgan import GanSettings, adam, dcgan_generator, descend, doublings, evaluating, halve, norm_act, take_turns
+from .dcgan import GanSettings, adam, dcgan_generator, descend, doublings, down_layers, evaluating, norm_act, take_turns
 from .layers import upsample
 from .losses import gan_loss
 from .resnet import ResidualBlock, conv_norm_relu
@@ -27,7 +27,7 @@ from .workshop.devices import best_device
 
 # %% ../nbs/25_stackgan.ipynb #a2705815
 class TextEncoder(nn.Module):
-    "Word vectors, a window that slides over them, the largest answer of every detector: (n, words) -> (n, dims) of length sqrt(dims)."
+    "Sentences (n, words) -> vectors (n, dims) of length sqrt(dims): a window slides over word vectors."
     def __init__(self,
         dims: int = 32, # numbers in a sentence vector
         window: int = 5, # words seen together, odd; 1 is a bag of words
@@ -39,7 +39,7 @@ class TextEncoder(nn.Module):
         self.window, self.out = nn.Conv1d(32, hidden, window, padding=window//2), nn.Linear(hidden, dims)
 
     def forward(self, ids):
-        seen = self.window(self.words(ids).mT).relu()*(ids > 0)[:, None]                # nothing is seen behind the last word
+        seen = self.window(self.words(ids).mT).relu()*(ids > 0)[:, None] # nothing is seen behind the last word
         return F.normalize(self.out(seen.amax(2)))*self.dims**0.5
 
 # %% ../nbs/25_stackgan.ipynb #4de63d7d
@@ -49,7 +49,8 @@ def pairing_loss(
     scale: float = 10., # of the cosines
 ) -> torch.Tensor: # a scalar; log n for a guess
     "Each caption must find its picture among all, and each picture its caption."
-    if text.shape != pictures.shape: raise ValueError(f"text={tuple(text.shape)}, pictures={tuple(pictures.shape)}: must be equal")
+    if text.shape != pictures.shape:
+        raise ValueError(f"text={tuple(text.shape)}, pictures={tuple(pictures.shape)}: must be equal")
     s, own = scale*F.normalize(text) @ F.normalize(pictures).T, torch.arange(len(text), device=text.device)
     return (F.cross_entropy(s, own) + F.cross_entropy(s.T, own))/2
 
@@ -63,12 +64,14 @@ def train_text(
 ) -> TextEncoder: # frozen
     "Learn to read from pictures with captions."
     device, encoder = best_device(), TextEncoder(window=window)
-    eye = nn.Sequential(*conv_norm_relu(3, 24, stride=2, norm='none'), *conv_norm_relu(24, 48, stride=2, norm='batch'), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48*16, 32))
+    eye = nn.Sequential(*conv_norm_relu(3, 24, stride=2, norm='none'), *conv_norm_relu(24, 48, stride=2, norm='batch'),
+                        nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48*16, 32))
     encoder, eye = encoder.to(device), eye.to(device)
     opt = torch.optim.Adam([*encoder.parameters(), *eye.parameters()], lr)
     for _ in range(steps):
         i = torch.randint(len(ids), (bs,))
-        descend(opt, pairing_loss(encoder(ids[i, torch.randint(ids.shape[1], (bs,))].to(device)), eye(pictures[i].to(device))))
+        text = encoder(ids[i, torch.randint(ids.shape[1], (bs,))].to(device))
+        descend(opt, pairing_loss(text, eye(pictures[i].to(device))))
     return encoder.eval().requires_grad_(False)
 
 # %% ../nbs/25_stackgan.ipynb #0b6df04d
@@ -99,9 +102,11 @@ def hits(
 ) -> dict: # attribute -> share that is right
     "How often each attribute is right."
     truth = torch.as_tensor(check_scenes(scenes)).to(answers.device)
-    if answers.shape != (len(truth), 11): raise ValueError(f"answers={tuple(answers.shape)}: must be ({len(truth)}, 11)")
+    if answers.shape != (len(truth), 11):
+        raise ValueError(f"answers={tuple(answers.shape)}: must be ({len(truth)}, 11)")
     parts = answers.split([len(values) for values in ATTRIBUTES.values()], 1)
-    return {name: (part.argmax(1) == truth[:, i]).float().mean().item() for i, (name, part) in enumerate(zip(ATTRIBUTES, parts))}
+    right = [part.argmax(1) == true for part, true in zip(parts, truth.T)]
+    return {name: found.float().mean().item() for name, found in zip(ATTRIBUTES, right)}
 
 def one_hot(scenes) -> torch.Tensor: # (n, 11) of 0 and 1
     "The right answers for `hits`."
@@ -144,7 +149,8 @@ class Conditioning(nn.Module):
 
     def forward(self, t):
         mu, logvar = self.cloud(t).chunk(2, 1)
-        return (reparametrise(mu, logvar), kl_divergence(mu, logvar)) if self.noisy else (mu, torch.zeros_like(mu[:, 0]))
+        if not self.noisy: return mu, torch.zeros_like(mu[:, 0])
+        return reparametrise(mu, logvar), kl_divergence(mu, logvar)
 
 # %% ../nbs/25_stackgan.ipynb #9b1a189a
 class StageOne(nn.Module):
@@ -179,10 +185,13 @@ class TextDiscriminator(nn.Module):
         super().__init__()
         start, n = doublings(s.size)
         chs = [3] + [s.width*2**i for i in range(n)]
-        pairs = zip(chs, chs[1:])
-        self.look = nn.Sequential(*(row for i, (a, b) in enumerate(pairs) for row in (*halve(a, b), *norm_act('batch' if i else 'none', b, 0.2))))
+        layers = []
+        for i, (a, b) in enumerate(zip(chs, chs[1:])):
+            layers += [*down_layers(a, b), *norm_act('batch' if i else 'none', b, 0.2)]
+        self.look = nn.Sequential(*layers)
         self.read, ch = nn.Linear(dims, narrow), chs[-1]
-        self.compare = nn.Sequential(nn.Conv2d(ch + narrow, ch, 1), *norm_act('batch', ch, 0.2), nn.Flatten(), nn.Linear(ch*start**2, 1), nn.Flatten(0))
+        self.compare = nn.Sequential(nn.Conv2d(ch + narrow, ch, 1), *norm_act('batch', ch, 0.2),
+                                     nn.Flatten(), nn.Linear(ch*start**2, 1), nn.Flatten(0))
 
     def forward(self, x, t):
         if len(x) != len(t): raise ValueError(f"{len(x)} pictures, {len(t)} sentences: one sentence for each picture")
@@ -206,7 +215,8 @@ def train_stage(
 ) -> tuple: # G's slowly following copy, in eval mode; (D's loss, G's loss, KL) of every step
     "Alternate: D on right pairs, fakes and wrong pairs; G against the new D, and the price of its codes."
     if len(pictures) != len(vectors) or vectors.ndim != 3:
-        raise ValueError(f"pictures={tuple(pictures.shape)}, vectors={tuple(vectors.shape)}: give (n, 3, h, w) and (n, k, dims)")
+        given = f"pictures={tuple(pictures.shape)}, vectors={tuple(vectors.shape)}"
+        raise ValueError(f"{given}: give (n, 3, h, w) and (n, k, dims)")
     loss, device, slow, prices = gan_loss(s.loss), next(gen.parameters()).device, Ema(gen, 0.99), []
     def batch(step):
         i = torch.randint(len(pictures), (s.bs,))
@@ -216,7 +226,8 @@ def train_stage(
         fake, price = gen(pair[1])
         prices.append(price.mean().item())
         return loss.gen(disc(fake, pair[1])) + kl*price.mean()
-    log = take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, loss_of_disc, loss_of_gen, s.steps, watch=lambda step, gen: slow.update(gen, step - 1))
+    log = take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, loss_of_disc, loss_of_gen, s.steps,
+                     watch=lambda step, gen: slow.update(gen, step - 1))
     return slow.net, [(*losses, price) for losses, price in zip(log, prices)]
 
 # %% ../nbs/25_stackgan.ipynb #6d226109
@@ -232,13 +243,14 @@ class StageTwo(nn.Module):
         super().__init__()
         self.one, self.cond = one.requires_grad_(False).eval(), Conditioning(dims, code, noisy)
         self.look, self.join = conv_norm_relu(3, width, norm='batch'), conv_norm_relu(width + code, width, norm='batch')
-        self.rework = nn.Sequential(ResidualBlock(width, 'batch'), ResidualBlock(width, 'batch'), upsample(width, width, 'resize'), nn.BatchNorm2d(width), nn.ReLU())
+        self.rework = nn.Sequential(ResidualBlock(width, 'batch'), ResidualBlock(width, 'batch'),
+                                    upsample(width, width, 'resize'), nn.BatchNorm2d(width), nn.ReLU())
         self.correct = nn.Conv2d(width, 3, 3, padding=1)
         for p in self.correct.parameters(): nn.init.zeros_(p)
 
     def train(self, mode=True):
         super().train(mode)
-        self.one.eval()                                                                 # its batch norms stay as they are
+        self.one.eval() # its batch norms stay as they are
         return self
 
     def forward(self, t, sketch=None):
@@ -246,9 +258,9 @@ class StageTwo(nn.Module):
             with torch.no_grad(): sketch = self.one(t)[0]
         code, kl = self.cond(t)
         features = self.rework(self.join(beside(self.look(sketch), code)))
-        return (enlarge(sketch) + self.correct(features)).clamp(-1, 1), kl
+        return (enlarge_sketch(sketch) + self.correct(features)).clamp(-1, 1), kl
 
-def enlarge(x): return F.interpolate(x, scale_factor=2, mode='bicubic').clamp(-1, 1)
+def enlarge_sketch(x): return F.interpolate(x, scale_factor=2, mode='bicubic').clamp(-1, 1)
 
 # %% ../nbs/25_stackgan.ipynb #60531c0a
 @torch.no_grad()

@@ -9,9 +9,10 @@ __all__ = ['level_widths', 'down_level', 'up_level', 'squinted', 'UNetGenerator'
 import torch
 from torch import nn
 from torch.nn import functional as F
+
 from .layers import UPSAMPLERS, reach_of, upsample
-from .workshop.core import check_choice, check_positive
 from .resnet import NORMS, PADDINGS, check_image, check_skip, norm_layer, start_at_zero
+from .workshop.core import check_choice, check_positive
 
 # %% ../nbs/08_unet_generator.ipynb #69fad120
 def level_widths(
@@ -45,7 +46,8 @@ def up_level(
     padding: str = 'zeros', # border of the convolution, see `upsample`
 ) -> nn.Sequential: # (n, in_ch, h, w) -> (n, out_ch, 2h, 2w)
     "ReLU, up-sampling, norm."
-    return nn.Sequential(nn.ReLU(), upsample(in_ch, out_ch, up, kernel=4, bias=norm != 'batch', padding=padding), norm_layer(norm, out_ch))
+    larger = upsample(in_ch, out_ch, up, kernel=4, bias=norm != 'batch', padding=padding)
+    return nn.Sequential(nn.ReLU(), larger, norm_layer(norm, out_ch))
 
 # %% ../nbs/08_unet_generator.ipynb #6552b8ac
 def squinted(
@@ -55,7 +57,8 @@ def squinted(
     "The means of squares of pixels, joined without edges or kinks."
     if side == 1: return x
     x = F.interpolate(F.avg_pool2d(x, side), scale_factor=side, mode='nearest')
-    for padding in (side//2, (side - 1)//2): x = F.avg_pool2d(x, side, stride=1, padding=padding, count_include_pad=False)
+    for padding in (side//2, (side - 1)//2):
+        x = F.avg_pool2d(x, side, stride=1, padding=padding, count_include_pad=False)
     return x
 
 # %% ../nbs/08_unet_generator.ipynb #27a0ce38
@@ -113,9 +116,9 @@ def unet_generator(
     up: str = 'transpose', # "transpose", "shuffle" or "resize"
     norm: str = 'instance', # "instance", "batch" or "none"
     skip: bool = False, # output = input + change, starting as the identity (no tanh)
-    padding: str = 'zeros', # border of the convolutions: "zeros", "replicate" or "reflect"; transposed ones know only zeros
+    padding: str = 'zeros', # border of the convolutions: "zeros", "replicate" or "reflect"; transposed: zeros only
     squint: int = 1, # see only means of squares of this side: a power of 2, at most 2**levels
-    margin: int = 0, # in evaluation mode, pixels of mirror image painted around the picture and cut off: a multiple of 2**levels
+    margin: int = 0, # pixels of mirror image around the picture, cut off again, in evaluation mode; a multiple of 2**levels
     in_ch: int = 3, # channels of the input
     out_ch: int = 3, # channels of the output
 ) -> nn.Module: # (n, in_ch, h, w) -> (n, out_ch, h, w)
@@ -130,5 +133,6 @@ def unet_generator(
     ups = [up_level(reads[level], widths[level - 1], up, norm, padding) for level in range(last, 0, -1)]
     head = nn.Sequential(nn.ReLU(), upsample(reads[0], out_ch, up, kernel=4, padding=padding))
     net = UNetGenerator(downs, [*ups, start_at_zero(head) if skip else head], in_ch, skip, squint, margin)
-    if (up, padding) == ('shuffle', 'reflect'): net.smallest = max(net.smallest, 2*net.multiple) # a map of 1x1 has no mirror image
+    if (up, padding) == ('shuffle', 'reflect'): # a map of 1x1 has no mirror image
+        net.smallest = max(net.smallest, 2*net.multiple)
     return net

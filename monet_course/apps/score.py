@@ -20,7 +20,7 @@ def score_command(
     real, # folder of references, such as real Monets
     fake, # folder of generated pictures
     extractor: str = 'inception', # network that looks at the pictures
-    weights: str = None, # file with Inception's weights of 2015-12-05; without it they are looked for in PyTorch's cache
+    weights: str = None, # file with Inception's weights of 2015-12-05; else they are looked for in PyTorch's cache
     download: bool = False, # fetch Inception's weights (95 MB) if they are not there
     size: int = None, # scale pictures to this shorter side and cut out the middle square first
     eps: float = 0.1, # MiFID: a mean distance below this counts as copying; 0 never
@@ -28,8 +28,9 @@ def score_command(
     out: str = None, # JSON file for the scores
     device: str = None, # cpu, cuda, ...; without it cuda where there is one
 ):
-    "Score a folder of generated pictures against a folder of references: FID, KID, MiFID and the memorisation distance."
-    if size is not None and size < 1 or batch < 1: raise ValueError(f'size={size}, batch={batch}: both must be at least 1')
+    "Score a folder of generated pictures against references: FID, KID, MiFID and the memorisation distance."
+    if size is not None and size < 1 or batch < 1:
+        raise ValueError(f'size={size}, batch={batch}: both must be at least 1')
     if not 0 <= eps <= 1: raise ValueError(f'eps={eps}: from 0 to 1')
     scores = score_folders(real, fake, extractor, size, eps, batch, device, weights=weights, download=download)
     print(scores, flush=True)
@@ -41,7 +42,8 @@ def monet_score(
     args=None, # command line; default: the one of this process
 ):
     "The command `monet_score`."
-    try: score_command(**vars(command_parser(score_command, 'monet_score', extractor=dict(choices=EXTRACTORS, metavar=None)).parse_args(args)))
+    parser = command_parser(score_command, 'monet_score', extractor=dict(choices=EXTRACTORS, metavar=None))
+    try: score_command(**vars(parser.parse_args(args)))
     except (ValueError, OSError, RuntimeError, ImportError, KeyboardInterrupt) as e:
         print('monet_score:', ' '.join(str(e).split()) or 'stopped', file=sys.stderr)
         sys.exit(130 if isinstance(e, KeyboardInterrupt) else 2)

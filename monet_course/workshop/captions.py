@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ATTRIBUTES', 'BOATS', 'SKIES', 'LIGHT', 'WORDINGS', 'SHIPS', 'TREES', 'ORDERS', 'NEW_ORDERS', 'all_scenes',
-           'check_scenes', 'covered', 'over', 'tint', 'Easel', 'sky_and_sea', 'tree', 'boat', 'paint_scenes', 'halves',
+           'check_scenes', 'covered', 'over', 'tint', 'Easel', 'sky_and_sea', 'draw_tree', 'draw_boat', 'paint_scenes',
            'say', 'vocabulary', 'read_words']
 
 # %% ../../nbs/workshop/captions.ipynb #37bbea6b
@@ -13,13 +13,13 @@ from itertools import product
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from .core import check_positive
 
 # %% ../../nbs/workshop/captions.ipynb #f1fec199
-ATTRIBUTES = dict(colour=('red', 'yellow', 'white', 'black'), sun=('low', 'high'), time=('morning', 'noon', 'evening'), side=('left', 'right'))
+ATTRIBUTES = dict(colour=('red', 'yellow', 'white', 'black'), sun=('low', 'high'),
+                  time=('morning', 'noon', 'evening'), side=('left', 'right'))
 
 def all_scenes() -> np.ndarray: # (48, 4): one row for each kind of scene, one column for each attribute
     "Every combination, as indices into the values of `ATTRIBUTES`."
@@ -28,14 +28,16 @@ def all_scenes() -> np.ndarray: # (48, 4): one row for each kind of scene, one c
 def check_scenes(scenes):
     "Raise `ValueError` with a sentence unless `scenes` are rows as `all_scenes` makes them."
     x, sizes = np.asarray(scenes), [len(values) for values in ATTRIBUTES.values()]
-    if x.ndim != 2 or x.shape[1] != 4 or x.dtype.kind not in 'iu': raise ValueError(f"scenes={x.dtype} {x.shape}: give whole numbers (n, 4)")
-    if len(x) and ((x < 0) | (x >= sizes)).any(): raise ValueError(f"scenes: column i must be below {sizes}[i], and not below 0")
+    if x.ndim != 2 or x.shape[1] != 4 or x.dtype.kind not in 'iu':
+        raise ValueError(f"scenes={x.dtype} {x.shape}: give whole numbers (n, 4)")
+    if len(x) and ((x < 0) | (x >= sizes)).any():
+        raise ValueError(f"scenes: column i must be below {sizes}[i], and not below 0")
     return x
 
 # %% ../../nbs/workshop/captions.ipynb #97c836ab
-def covered(distance, px): return np.clip(distance/px + 0.5, 0, 1)                      # distance from the edge, above 0 inside
+def covered(distance, px): return np.clip(distance/px + 0.5, 0, 1) # distance from the edge, above 0 inside
 def over(picture, colour, cover): return picture + cover[:, None]*(colour - picture)
-def tint(rgb): return np.asarray(rgb)[:, :, None, None]                                 # (n, 3) or (1, 3), to lie on pictures (n, 3, h, w)
+def tint(rgb): return np.asarray(rgb)[:, :, None, None] # (n, 3) or (1, 3), to lie on pictures (n, 3, h, w)
 
 class Easel:
     "Coordinates from 0 to 1, and a source of chance."
@@ -44,14 +46,15 @@ class Easel:
         self.y, self.x = np.meshgrid(*[(np.arange(size)[None] + 0.5)/size]*2, indexing='ij')
         self.y, self.x = self.y[None], self.x[None]
 
-    def draw(self, low, high): return self.rng.uniform(low, high, (self.n, 1, 1))       # one number a picture
+    def draw(self, low, high): return self.rng.uniform(low, high, (self.n, 1, 1)) # one number a picture
     def disc(self, cx, cy, r, flat=1.): return covered(r - np.hypot((self.x - cx)*flat, self.y - cy), self.px)
     def column(self, cx, half): return covered(half - abs(self.x - cx), self.px)
     def above(self, line): return covered(line - self.y, self.px)
 
 # %% ../../nbs/workshop/captions.ipynb #bf4bab7f
 BOATS = np.array([(.85, .10, .08), (.98, .80, .10), (.97, .97, .95), (.06, .06, .09)])
-SKIES = np.array([((.93, .66, .76), (.99, .88, .80)), ((.25, .52, .92), (.68, .86, .98)), ((.25, .16, .42), (.98, .52, .18))]) # top, horizon
+SKIES = np.array([((.93, .66, .76), (.99, .88, .80)), ((.25, .52, .92), (.68, .86, .98)), # top, horizon
+                  ((.25, .16, .42), (.98, .52, .18))])
 LIGHT = np.array([(1, .95, .97), (1, 1, 1), (.95, .86, .86)])
 
 def sky_and_sea(e, sky, horizon, sun, sx):
@@ -64,23 +67,26 @@ def sky_and_sea(e, sky, horizon, sun, sx):
     wave = np.sin(2*np.pi*(e.draw(8, 13)*(e.y + .02*np.sin(2*np.pi*(e.draw(1, 3)*e.x + e.draw(0, 1)))) + e.draw(0, 1)))
     wave = wave*np.sin(2*np.pi*(e.draw(3, 5)*e.x + e.draw(0, 1)) + 9*e.y)
     out = over(out, np.clip(.55*low + .25*top + .02 + .1*wave[:, None], 0, 1), 1 - e.above(horizon))
-    return over(out, gold, is_low*(1 - e.above(horizon))*e.column(sx, .05)*(0.5 + 0.5*np.sign(wave))) # a low sun glitters on the water
+    glitter = is_low*(1 - e.above(horizon))*e.column(sx, .05)*(0.5 + 0.5*np.sign(wave)) # of a low sun, on the water
+    return over(out, gold, glitter)
 
 # %% ../../nbs/workshop/captions.ipynb #e773b2e0
-def tree(e, out, x, light):
+def draw_tree(e, out, x, light):
     "An islet, a trunk and a crown of leaves."
     foot = e.draw(.74, .80)
     out = over(out, light*tint([(.45, .52, .22)]), e.disc(x, foot + .02, e.draw(.07, .085), flat=.45))
     out = over(out, light*tint([(.34, .22, .12)]), e.column(x, .025)*e.above(foot)*(e.y > .45))
     leaves = .07*e.rng.normal(size=(e.n, 1, *e.x.shape[1:2], e.y.shape[2]))
-    return over(out, np.clip(light*tint([(.13, .42, .14)]) + leaves, 0, 1), e.disc(x, foot - e.draw(.32, .38), e.draw(.16, .20)))
+    green = np.clip(light*tint([(.13, .42, .14)]) + leaves, 0, 1)
+    return over(out, green, e.disc(x, foot - e.draw(.32, .38), e.draw(.16, .20)))
 
-def boat(e, out, x, colour, light):
+def draw_boat(e, out, x, colour, light):
     "A sail, a hull and a mast."
-    line, half = e.draw(.70, .80), e.draw(.17, .21)                                     # the deck, and half the length
-    height = (line - .03 - e.y)/(half*e.draw(1.7, 2.1))                                 # 0 at the foot of the sail, 1 at its tip
+    line, half = e.draw(.70, .80), e.draw(.17, .21) # the deck, and half the length
+    height = (line - .03 - e.y)/(half*e.draw(1.7, 2.1)) # 0 at the foot of the sail, 1 at its tip
     out = over(out, colour, e.above(line - .045)*covered((1 - height)*half*.85 - abs(e.x - x - .02), 1.5*e.px))
-    out = over(out, .8*colour, e.above(line + .06)*(1 - e.above(line - .03))*e.column(x, half - .5*(e.y - line).clip(0)))
+    hull = e.above(line + .06)*(1 - e.above(line - .03))*e.column(x, half - .5*(e.y - line).clip(0))
+    out = over(out, .8*colour, hull)
     return over(out, light*tint([(.3, .2, .12)]), e.column(x + .02, .5*e.px)*e.above(line - .03)*(height < 1.15))
 
 # %% ../../nbs/workshop/captions.ipynb #bb3695d8
@@ -95,26 +101,27 @@ def paint_scenes(
     e, left = Easel(len(scenes), size, seed), np.where(side == 0, -1, 1)[:, None, None]
     at_tree = 0.5 - left*e.draw(.12, .24)
     at_boat = at_tree + left*e.draw(.36, .42)
-    sx = at_tree + left*e.draw(.24, .40)                                                # on the boat's side of the tree
+    sx = at_tree + left*e.draw(.24, .40) # on the boat's side of the tree
     light = tint(LIGHT[hour])
-    out = tree(e, sky_and_sea(e, SKIES[hour], e.draw(.46, .54), sun, sx), at_tree, light)
-    out = boat(e, out, at_boat, light*tint(BOATS[colour]), light)
+    out = draw_tree(e, sky_and_sea(e, SKIES[hour], e.draw(.46, .54), sun, sx), at_tree, light)
+    out = draw_boat(e, out, at_boat, light*tint(BOATS[colour]), light)
     return torch.from_numpy(np.clip(out, 0, 1)*2 - 1).float()
-
-def halves(x): return F.avg_pool2d(x, 2)                                                # the same scene with half the pixels
 
 # %% ../../nbs/workshop/captions.ipynb #9de9fc1d
 WORDINGS = dict(
     red=('red', 'scarlet'), yellow=('yellow', 'golden'), white=('white', 'pale'), black=('black', 'dark'),
     low=('under a low sun', 'with the sun near the horizon', 'while the sun is just above the water'),
     high=('under a high sun', 'with the sun far above the water', 'while the sun is high up'),
-    morning=('in the morning', 'at dawn', 'at the beginning of the day'), noon=('at noon', 'at midday', 'in the middle of the day'),
+    morning=('in the morning', 'at dawn', 'at the beginning of the day'),
+    noon=('at noon', 'at midday', 'in the middle of the day'),
     evening=('in the evening', 'at dusk', 'at the end of the day'),
-    left=('{boat} left of {tree}', '{tree} right of {boat}', '{tree} with {boat} to the left', '{boat} with {tree} to the right'),
-    right=('{boat} right of {tree}', '{tree} left of {boat}', '{tree} with {boat} to the right', '{boat} with {tree} to the left'))
+    left=('{boat} left of {tree}', '{tree} right of {boat}',
+          '{tree} with {boat} to the left', '{boat} with {tree} to the right'),
+    right=('{boat} right of {tree}', '{tree} left of {boat}',
+           '{tree} with {boat} to the right', '{boat} with {tree} to the left'))
 SHIPS, TREES = ('boat', 'sailing boat'), ('a tree', 'a big tree', 'a green tree')
-ORDERS = ('main sun time', 'main time sun', 'time main sun', 'sun main time')           # to learn from
-NEW_ORDERS = ('sun time main', 'time sun main')                                         # to judge by
+ORDERS = ('main sun time', 'main time sun', 'time main sun', 'sun main time') # to learn from
+NEW_ORDERS = ('sun time main', 'time sun main') # to judge by
 
 def say(
     scene, # four indices, a row of `all_scenes`
@@ -126,7 +133,8 @@ def say(
     scene = check_scenes(np.asarray(scene)[None])[0]
     colour, *clauses = [WORDINGS[values[i]] for values, i in zip(ATTRIBUTES.values(), scene)]
     def one(choices): return choices[rng.integers(len(choices))]
-    ship, sun, hour, side = f'a {one(colour)} {one(SHIPS)}', *[one(c) if rng.random() >= leave_out else '' for c in clauses]
+    ship = f'a {one(colour)} {one(SHIPS)}'
+    sun, hour, side = [one(c) if rng.random() >= leave_out else '' for c in clauses]
     part = dict(main=side.format(boat=ship, tree=one(TREES)) or ship, sun=sun, time=hour)
     return ' '.join(part[name] for name in one(orders).split() if part[name])
 
@@ -140,11 +148,14 @@ def read_words(
     texts: list, # sentences; capital letters and punctuation do not count
 ) -> torch.Tensor: # (n, words of the longest), int64; 0 fills up the shorter ones
     "Sentences as numbers of words, from 1."
-    if isinstance(texts, str) or not len(texts): raise ValueError(f"texts={texts!r}: give a list of one sentence or more")
+    if isinstance(texts, str) or not len(texts):
+        raise ValueError(f"texts={texts!r}: give a list of one sentence or more")
     number = {word: i + 1 for i, word in enumerate(vocabulary())}
     rows = [re.findall(r'\w+', text.lower()) for text in texts]
     for text, row in zip(texts, rows):
         unknown = [word for word in row if word not in number]
         if not row: raise ValueError(f"text={text!r}: there is no word in it")
-        if unknown: raise ValueError(f"text={text!r}: unknown word {', '.join(map(repr, unknown))}; the vocabulary is: {', '.join(number)}")
-    return nn.utils.rnn.pad_sequence([torch.tensor([number[word] for word in row]) for row in rows], batch_first=True)
+        if unknown: raise ValueError(f"text={text!r}: unknown word {', '.join(map(repr, unknown))}; "
+                                     f"the vocabulary is: {', '.join(number)}")
+    ids = [torch.tensor([number[word] for word in row]) for row in rows]
+    return nn.utils.rnn.pad_sequence(ids, batch_first=True)

@@ -34,8 +34,8 @@ class FidC(CountsNoPadding, InceptionC): pass
 class FidE(CountsNoPadding, InceptionE): pass
 class FidLast(PoolsByMaximum, InceptionE): pass
 
-FID_BLOCKS = dict(Mixed_5b=FidA, Mixed_5c=FidA, Mixed_5d=FidA, Mixed_6b=FidC, Mixed_6c=FidC, Mixed_6d=FidC, Mixed_6e=FidC,
-                  Mixed_7b=FidE, Mixed_7c=FidLast)
+FID_BLOCKS = dict(Mixed_5b=FidA, Mixed_5c=FidA, Mixed_5d=FidA,
+                  Mixed_6b=FidC, Mixed_6c=FidC, Mixed_6d=FidC, Mixed_6e=FidC, Mixed_7b=FidE, Mixed_7c=FidLast)
 
 def fid_inception(
     weights: dict | None = None, # state dict; None: random weights
@@ -62,11 +62,19 @@ def resize_tf1(
         x = a + (b - a)*t
     return x
 
-# %% ../../nbs/workshop/inception.ipynb #83f91a36
+# %% ../../nbs/workshop/inception.ipynb #7c8d48c3
+INCEPTION_URL = ('https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/'
+                 'pt_inception-2015-12-05-6726825d.pth')
+INCEPTION_SHA256 = '6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2'
+INCEPTION_FILES = [ # as pytorch-fid and as torch-fidelity names it
+    'pt_inception-2015-12-05-6726825d.pth', 'weights-inception-2015-12-05-6726825d.pth']
+
 def download_inception(path):
-    "Fetch the weights to `path`; a wrong checksum leaves nothing behind."
+    "Fetch Inception's weights to `path`; a wrong checksum leaves nothing behind."
     path.parent.mkdir(parents=True, exist_ok=True)
-    try: torch.hub.download_url_to_file(INCEPTION_URL, str(path), hash_prefix=INCEPTION_SHA256, progress=sys.stderr.isatty())
+    try:
+        torch.hub.download_url_to_file(INCEPTION_URL, str(path), hash_prefix=INCEPTION_SHA256,
+                                       progress=sys.stderr.isatty())
     except (OSError, RuntimeError) as e: raise OSError(f'{INCEPTION_URL}: cannot be downloaded ({e})') from None
 
 # %% ../../nbs/workshop/inception.ipynb #b848c1d4
@@ -76,7 +84,8 @@ def inception_file(
 ) -> Path: # checked
     "Where the Inception weights of 2015-12-05 are."
     cache = Path(torch.hub.get_dir())/'checkpoints'
-    path = Path(weights) if weights else next((cache/n for n in INCEPTION_FILES if (cache/n).is_file()), cache/INCEPTION_FILES[0])
+    cached = [cache/name for name in INCEPTION_FILES if (cache/name).is_file()] or [cache/INCEPTION_FILES[0]]
+    path = Path(weights) if weights else cached[0]
     if not path.is_file() and download and not weights: download_inception(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no Inception weights there; download=True (--download) fetches 95 MB, '
@@ -85,12 +94,3 @@ def inception_file(
         raise ValueError(f'{path}: not the Inception weights of 2015-12-05, or not all of them '
                          f'(SHA-256 {found[:8]}..., expected {INCEPTION_SHA256[:8]}...)')
     return path
-
-# %% ../../nbs/workshop/inception.ipynb #7c8d48c3
-INCEPTION_URL = 'https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth'
-
-# %% ../../nbs/workshop/inception.ipynb #7c792e91
-INCEPTION_SHA256 = '6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2'
-
-# %% ../../nbs/workshop/inception.ipynb #9144f7b2
-INCEPTION_FILES = [f'{prefix}inception-2015-12-05-6726825d.pth' for prefix in ('pt_', 'weights-')] # pytorch-fid's and torch-fidelity's name

@@ -21,8 +21,9 @@ def lab(pictures):
 
 def check_pairs(a, b):
     "Both must be the same number of pictures of one square size."
-    if a.shape != b.shape or a.ndim != 4 or a.shape[1] != a.shape[2] or not a.dtype == b.dtype == np.uint8:
-        raise ValueError(f'{a.dtype} {a.shape} and {b.dtype} {b.shape}: give two uint8 arrays (n, size, size, 3) of one shape')
+    if a.shape == b.shape and a.ndim == 4 and a.shape[1] == a.shape[2] and a.dtype == b.dtype == np.uint8: return
+    given = f'{a.dtype} {a.shape} and {b.dtype} {b.shape}'
+    raise ValueError(f'{given}: give two uint8 arrays (n, size, size, 3) of one shape')
 
 def tone_error(
     a, # uint8 (n, size, size, 3)
@@ -41,7 +42,7 @@ def texture_energy(pictures, levels=3):
     for k in range(levels):
         low = blur(y, .8*2**k*f)
         gy, gx = np.gradient(y - low, axis=(1, 2))
-        xx, yy, xy = (blur(g, 1.5*2**k*f) for g in (gx*gx, gy*gy, gx*gy))                # the structure tensor
+        xx, yy, xy = (blur(g, 1.5*2**k*f) for g in (gx*gx, gy*gy, gx*gy)) # the structure tensor
         root = np.sqrt((xx - yy)**2 + 4*xy*xy)
         out += [np.log(np.maximum(e, 0).mean((1, 2)) + .02) - contrast for e in (xx + yy + root, xx + yy - root)]
         y = low
@@ -63,12 +64,13 @@ def reinhard(
 ) -> np.ndarray: # uint8 (n, h, w, 3)
     "Global colour transfer: shift and scale Lab until mean and spread are those of `target`."
     for name, x in dict(photos=photos, target=target).items():
-        if x.ndim != 4 or x.dtype != np.uint8: raise ValueError(f'{name}={x.dtype} {x.shape}: give a uint8 array (n, height, width, 3)')
+        if x.ndim != 4 or x.dtype != np.uint8:
+            raise ValueError(f'{name}={x.dtype} {x.shape}: give a uint8 array (n, height, width, 3)')
     x, y, axes = rgb2lab(photos), rgb2lab(target), (1, 2) if each else (0, 1, 2)
     x = (x - x.mean(axes, keepdims=True))/x.std(axes, keepdims=True).clip(1e-6)
     x = x*y.std((0, 1, 2)) + y.mean((0, 1, 2))
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')                                                 # colours that no screen has are cut off
+        warnings.simplefilter('ignore') # colours that no screen has are cut off
         return (lab2rgb(x).clip(0, 1)*255).round().astype(np.uint8)
 
 # %% ../../nbs/workshop/truth.ipynb #78a486f5
@@ -86,4 +88,5 @@ def paired_scores(
     check_pairs(truth, painted)
     pairs = list(zip(truth, painted))
     with np.errstate(divide='ignore'): psnr = np.mean([peak_signal_noise_ratio(a, b, data_range=255) for a, b in pairs])
-    return Paired(float(psnr), float(np.mean([structural_similarity(a, b, channel_axis=-1, data_range=255) for a, b in pairs])))
+    ssim = np.mean([structural_similarity(a, b, channel_axis=-1, data_range=255) for a, b in pairs])
+    return Paired(float(psnr), float(ssim))
