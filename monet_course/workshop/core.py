@@ -8,11 +8,15 @@ __all__ = ['check_choice', 'check_positive', 'one_line', 'command_parser', 'bar'
 # %% ../../nbs/workshop/core.ipynb #031779ee
 import inspect
 import sys
+import warnings
 from argparse import ArgumentParser
 from contextlib import contextmanager
 
 from fastcore.docments import docments
 from fastcore.imports import IN_NOTEBOOK
+
+# %% ../../nbs/workshop/core.ipynb #aeb918b5
+warnings.filterwarnings('ignore', '`torch.jit.script` is deprecated', FutureWarning)
 
 # %% ../../nbs/workshop/core.ipynb #14711338
 def check_choice(
