@@ -29,8 +29,8 @@ from fastai.data.core import DataLoaders, TfmdDL
 _all_ = ['toy_pairs'] # it belongs to the data, wherever it is drawn
 
 # %% ../nbs/01_data.ipynb #1cdf0f9f
-LAYOUTS = (('photo_jpg', 'monet_jpg', 'photo_jpg_test', 'monet_jpg_test'), # the Kaggle contest; its test folders are optional
-           ('trainB', 'trainA', 'testB', 'testA'))                         # the CycleGAN authors: A are Monets, B are photos
+LAYOUTS = (('photo_jpg', 'monet_jpg', 'photo_jpg_test', 'monet_jpg_test'), # the Kaggle contest; test folders need not be
+           ('trainB', 'trainA', 'testB', 'testA')) # the CycleGAN authors: A are Monets, B are photos
 EXPECTED = ('expected photo_jpg/ and monet_jpg/ (the Kaggle contest), or trainA/ with Monets and trainB/ with photos, '
             'or two folders named by photos= and monets=')
 
@@ -61,14 +61,16 @@ def picture_folders(
     "Find the photos and the Monets of a data set."
     if photos is not None or monets is not None:
         if photos is None or monets is None: raise ValueError(f'photos={photos}, monets={monets}: name both folders')
-        if Path(photos).resolve() == Path(monets).resolve(): raise ValueError(f'photos={photos}, monets={monets}: the same folder twice')
+        if Path(photos).resolve() == Path(monets).resolve():
+            raise ValueError(f'photos={photos}, monets={monets}: the same folder twice')
         return PictureFolders(some_pictures(photos), some_pictures(monets), [], [])
     root = Path('.' if path is None else path)
     if path is None or not root.is_dir(): raise FileNotFoundError(f'path={path}: there is no such folder; {EXPECTED}')
     for names in LAYOUTS:
         folders = [root/name for name in names]
         if all(p.is_dir() for p in folders[:2]):
-            return PictureFolders(*map(some_pictures, folders[:2]), *(find_pictures(p) if p.is_dir() else [] for p in folders[2:]))
+            tests = [find_pictures(p) if p.is_dir() else [] for p in folders[2:]]
+            return PictureFolders(*map(some_pictures, folders[:2]), *tests)
     packed = ' and '.join(sorted(p.name for p in root.glob('*_tfrec') if p.is_dir()))
     advice = f'; unpack {packed} first: unpack_tfrecords({str(root)!r}, another_folder)'*bool(packed)
     raise FileNotFoundError(f'{root}: found {contents(root)}; {EXPECTED}{advice}')
@@ -78,7 +80,8 @@ class Pictures:
     "One domain: pictures scaled to a common shorter side, uint8, kept in memory as far as there is room."
     def __init__(self, items, size, room=2 << 30, on_broken='raise'):
         self.items, self.size, self.on_broken, self.cache, self.room = items, size, on_broken, {}, room
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool: self.fill(pool.map(self.try_read, range(len(items))))
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            self.fill(pool.map(self.try_read, range(len(items))))
 
     def __len__(self): return len(self.items)
     def __getitem__(self, i): return self.cache[i] if i in self.cache else self.read(i)
@@ -177,7 +180,7 @@ def on_device(tensors, device):
     return tuple(x.pin_memory().to(device, non_blocking=True) for x in tensors)
 
 class OwnChance(torch.Generator):
-    "A generator that stays in its process: workers need none, and where they are started anew it could not travel to them."
+    "A generator that stays in its process: workers need none, and to those that are started anew it could not travel."
     def __reduce__(self): return type(None), ()
 
 # %% ../nbs/01_data.ipynb #78592464
@@ -243,7 +246,7 @@ def unpaired_dls(
     size: int | None = None, # shorter side after scaling; None: 1.12 x crop for files, arrays as they are
     crop: int = 64, # side of the square that a network sees
     bs: int = 4, # pictures of each domain in a batch
-    epoch_len: int | None = None, # pictures of each domain in an epoch, in whole batches; None: as many as the larger set has
+    epoch_len: int | None = None, # pictures of each domain in an epoch, cut to whole batches; None: all of the larger set
     seed: int = 0,
     num_workers: int = 0,
     device=None, # None: the GPU if there is one

@@ -45,7 +45,7 @@ def command_parser(
     name: str, # of the command
     **more, # argument -> dict of what else `add_argument` should know
 ) -> ArgumentParser:
-    "A command line for a function: arguments without a default by their place, an option for every other, explained by its comment."
+    "A command line for a function: arguments without a default by their place, the others as options, each with its comment."
     parser, comments = ArgumentParser(name, description=command.__doc__), docments(command)
     for arg, p in inspect.signature(command).parameters.items():
         default = '' if p.default in (None, p.empty) else f' (default {p.default})'

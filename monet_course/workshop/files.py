@@ -20,7 +20,7 @@ def writing(
 ):
     "A temporary name to write to; on success it takes the place of `path` at once, on failure `path` is as it was."
     path = Path(path)
-    partial_file = path.with_name(f'.writing-{os.getpid()}-{threading.get_ident()}.partial') # short, hidden, nobody else's
+    partial_file = path.with_name(f'.writing-{os.getpid()}-{threading.get_ident()}.partial') # hidden, nobody else's
     try:
         yield partial_file
         with open(partial_file, 'rb+') as f: os.fsync(f.fileno())
@@ -29,7 +29,7 @@ def writing(
 
 # %% ../../nbs/workshop/files.ipynb #9997a986
 def take_place(new, old, waits=(.1, .4, 1.6, 0)):
-    "Rename `new` to `old`; on Windows another program may have `old` open for a moment (a virus scanner, Excel), so it is tried again."
+    "Rename `new` to `old`; again and again on Windows, where another program (a virus scanner) may have it open for a moment."
     for wait in waits:
         try: return os.replace(new, old)
         except PermissionError:
@@ -58,9 +58,11 @@ def write_new(path, data):
     return path
 
 # %% ../../nbs/workshop/files.ipynb #1e3cf0c7
-FULL_DISK = 'No space left', 'StorageFull', 'iostream error', 'inline_container', 'PytorchStreamWriter', 'encoder error' # what safetensors, PyTorch and Pillow say then
+# what safetensors, PyTorch and Pillow say when a disk is full ...
+FULL_DISK = 'No space left', 'StorageFull', 'iostream error', 'inline_container', 'PytorchStreamWriter', 'encoder error'
 
-NO_ROOM = {getattr(errno, name) for name in ('ENOSPC', 'EDQUOT', 'EFBIG') if hasattr(errno, name)} # no space, a user's share used up, a file too large for its disk
+# ... and Python's numbers: no space, a user's share used up, a file too large for its disk
+NO_ROOM = {getattr(errno, name) for name in ('ENOSPC', 'EDQUOT', 'EFBIG') if hasattr(errno, name)}
 
 def is_disk_full(error: BaseException) -> bool:
     "Whether something failed because there was no room on the disk, by the error's number or by its words."
