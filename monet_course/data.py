@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LAYOUTS', 'EXPECTED', 'PictureFolders', 'some_pictures', 'picture_folders', 'Pictures', 'Unpaired', 'Middles',
-           'on_device', 'OwnChance', 'UnpairedDL', 'check_items', 'shorter_side', 'unpaired_dls']
+           'on_device', 'OwnChance', 'UnpairedDL', 'check_items', 'shorter_side', 'unpaired_dls', 'toy_pairs']
 
 # %% ../nbs/01_data.ipynb #606a5f67
 import os
@@ -16,16 +16,21 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from fastcore.basics import chunked
+from fastcore.basics import chunked, patch
 
+from .workshop.core import check_choice
 from .workshop.devices import device_facts, pick_device
-from .workshop.pictures import ENDINGS, PHONES, PictureError, contents, find_pictures, load_picture, no_picture, scale, show_pictures, to_batch
+from .workshop.pictures import (ENDINGS, PHONES, PictureError, contents, find_pictures, load_picture, no_picture,
+                                            scale, show_pictures, to_batch)
+from .workshop.scenes import toy_pairs
 
 from fastai.data.core import DataLoaders, TfmdDL
 
+_all_ = ['toy_pairs'] # it belongs to the data, wherever it is drawn
+
 # %% ../nbs/01_data.ipynb #1cdf0f9f
-LAYOUTS = (('photo_jpg', 'monet_jpg', 'photo_jpg_test', 'monet_jpg_test'), # the Kaggle contest; its test folders are optional
-           ('trainB', 'trainA', 'testB', 'testA'))                         # the CycleGAN authors: A are Monets, B are photos
+LAYOUTS = (('photo_jpg', 'monet_jpg', 'photo_jpg_test', 'monet_jpg_test'), # the Kaggle contest; test folders need not be
+           ('trainB', 'trainA', 'testB', 'testA')) # the CycleGAN authors: A are Monets, B are photos
 EXPECTED = ('expected photo_jpg/ and monet_jpg/ (the Kaggle contest), or trainA/ with Monets and trainB/ with photos, '
             'or two folders named by photos= and monets=')
 
@@ -38,13 +43,14 @@ class PictureFolders:
     test_monets: list
     def __repr__(self): return f"PictureFolders({', '.join(f'{k}={len(v)}' for k, v in vars(self).items())})"
 
+# %% ../nbs/01_data.ipynb #0bcbe9ac
 def some_pictures(folder):
     "`find_pictures`, or an error that says what is there instead."
     found = find_pictures(folder)
     if found: return found
     phones = sorted({p.suffix.lower() for p in Path(folder).iterdir()} & PHONES)
-    if phones: raise FileNotFoundError(f"{folder}: {no_picture('x' + phones[0])}; expected files ending in {' '.join(sorted(ENDINGS))}")
-    raise FileNotFoundError(f"{folder}: no pictures in it, found {contents(folder)}; expected files ending in {' '.join(sorted(ENDINGS))}")
+    why = no_picture('x' + phones[0]) if phones else f'no pictures in it, found {contents(folder)}'
+    raise FileNotFoundError(f"{folder}: {why}; expected files ending in {' '.join(sorted(ENDINGS))}")
 
 # %% ../nbs/01_data.ipynb #5c24fcc5
 def picture_folders(
@@ -55,14 +61,16 @@ def picture_folders(
     "Find the photos and the Monets of a data set."
     if photos is not None or monets is not None:
         if photos is None or monets is None: raise ValueError(f'photos={photos}, monets={monets}: name both folders')
-        if Path(photos).resolve() == Path(monets).resolve(): raise ValueError(f'photos={photos}, monets={monets}: the same folder twice')
+        if Path(photos).resolve() == Path(monets).resolve():
+            raise ValueError(f'photos={photos}, monets={monets}: the same folder twice')
         return PictureFolders(some_pictures(photos), some_pictures(monets), [], [])
     root = Path('.' if path is None else path)
     if path is None or not root.is_dir(): raise FileNotFoundError(f'path={path}: there is no such folder; {EXPECTED}')
     for names in LAYOUTS:
         folders = [root/name for name in names]
         if all(p.is_dir() for p in folders[:2]):
-            return PictureFolders(*map(some_pictures, folders[:2]), *(find_pictures(p) if p.is_dir() else [] for p in folders[2:]))
+            tests = [find_pictures(p) if p.is_dir() else [] for p in folders[2:]]
+            return PictureFolders(*map(some_pictures, folders[:2]), *tests)
     packed = ' and '.join(sorted(p.name for p in root.glob('*_tfrec') if p.is_dir()))
     advice = f'; unpack {packed} first: unpack_tfrecords({str(root)!r}, another_folder)'*bool(packed)
     raise FileNotFoundError(f'{root}: found {contents(root)}; {EXPECTED}{advice}')
@@ -72,7 +80,8 @@ class Pictures:
     "One domain: pictures scaled to a common shorter side, uint8, kept in memory as far as there is room."
     def __init__(self, items, size, room=2 << 30, on_broken='raise'):
         self.items, self.size, self.on_broken, self.cache, self.room = items, size, on_broken, {}, room
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool: self.fill(pool.map(self.try_read, range(len(items))))
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            self.fill(pool.map(self.try_read, range(len(items))))
 
     def __len__(self): return len(self.items)
     def __getitem__(self, i): return self.cache[i] if i in self.cache else self.read(i)
@@ -88,57 +97,65 @@ class Pictures:
         try: return self.read(i)
         except PictureError as e: return e
 
-    def fill(self, pictures):
-        "Look at every picture once: keep what there is room for, and find the broken ones."
-        broken, good = [], []
-        for i, x in enumerate(pictures):
-            if isinstance(x, PictureError): broken.append(str(x)); continue
-            if x.nbytes <= self.room: self.cache[len(good)], self.room = x, self.room - x.nbytes
-            good.append(i)
-        if broken: self.drop(broken, good)
+# %% ../nbs/01_data.ipynb #bdb8a0a7
+@patch
+def fill(self: Pictures, pictures):
+    "Look at every picture once: keep what there is room for, and find the broken ones."
+    broken, good = [], []
+    for i, x in enumerate(pictures):
+        if isinstance(x, PictureError): broken.append(str(x)); continue
+        if x.nbytes <= self.room: self.cache[len(good)], self.room = x, self.room - x.nbytes
+        good.append(i)
+    if broken: self.drop(broken, good)
 
-    def drop(self, broken, good):
-        "Refuse the set, or go on without the broken files and name them."
-        names = '\n'.join(broken)
-        if self.on_broken == 'raise': raise PictureError(names)
-        if not good: raise PictureError(f'every picture is broken:\n{names}')
-        warnings.warn(f'{len(broken)} of {len(self.items)} pictures left out:\n{names}')
-        self.items = [self.items[i] for i in good]
+@patch
+def drop(self: Pictures, broken, good):
+    "Refuse the set, or go on without the broken files and name them."
+    names = '\n'.join(broken)
+    if self.on_broken == 'raise': raise PictureError(names)
+    if not good: raise PictureError(f'every picture is broken:\n{names}')
+    warnings.warn(f'{len(broken)} of {len(self.items)} pictures left out:\n{names}')
+    self.items = [self.items[i] for i in good]
 
 # %% ../nbs/01_data.ipynb #aa74d933
 class Unpaired:
     "Pairs (photo, monet) drawn independently; item k of an epoch depends on (seed, epoch, k) and on nothing else."
     def __init__(self, photos, monets, crop, epoch_len, seed=0, flip=True, share=(0, 1)):
         self.sets, self.crop, self.epoch_len, self.seed, self.flip = (photos, monets), crop, epoch_len, seed, flip
-        self.rank, self.world = share                                                    # of several processes, this one takes every world-th item
-        self.epoch, self.start, self.known = 0, 0, {}                                    # start: items already seen in this epoch
+        self.rank, self.world = share # of several processes, this one takes every world-th item
+        self.epoch, self.start, self.known = 0, 0, {} # start: items already seen in this epoch
 
     def __len__(self): return self.epoch_len//self.world - self.start
     def __getitem__(self, k): return tuple(x[0] for x in self.batch([k]))
 
-    def chance(self, kind, number, make):
-        "Numbers from a generator of their own, the last ones kept: made again they are the same."
-        if self.known.get(kind, (None,))[0] != number:
-            self.known[kind] = number, make(np.random.default_rng((self.seed, *kind, number)))
-        return self.known[kind][1]
-
-    def index(self, domain, epoch, k):
-        "Which picture: every pass over a set has its own shuffling."
-        n = len(self.sets[domain])
-        lap, place = divmod(epoch*self.epoch_len + k, n)
-        return int(self.chance((0, domain), lap, lambda rng: rng.permutation(n))[place])
-
-    def cut(self, domain, epoch, k):
-        "Item k: a random square of its picture, perhaps mirrored."
-        x = self.sets[domain][self.index(domain, epoch, k)]
-        top, left, mirror = self.chance((1, domain), epoch, lambda rng: rng.random((self.epoch_len, 3)))[k]
-        top, left = int(top*(x.shape[0] - self.crop + 1)), int(left*(x.shape[1] - self.crop + 1))
-        x = x[top:top + self.crop, left:left + self.crop]
-        return x[:, ::-1] if self.flip and mirror < .5 else x
-
     def batch(self, ks):
         "Items ks of the current epoch: photos and monets."
-        return tuple(to_batch([self.cut(d, self.epoch, (self.start + k)*self.world + self.rank) for k in ks]) for d in (0, 1))
+        ks = [(self.start + k)*self.world + self.rank for k in ks]
+        return tuple(to_batch([self.cut(domain, self.epoch, k) for k in ks]) for domain in (0, 1))
+
+# %% ../nbs/01_data.ipynb #d34fb50f
+@patch
+def chance(self: Unpaired, kind, number, make):
+    "Numbers from a generator of their own, the last ones kept: made again they are the same."
+    if self.known.get(kind, (None,))[0] != number:
+        self.known[kind] = number, make(np.random.default_rng((self.seed, *kind, number)))
+    return self.known[kind][1]
+
+@patch
+def index(self: Unpaired, domain, epoch, k):
+    "Which picture: every pass over a set has its own shuffling."
+    n = len(self.sets[domain])
+    lap, place = divmod(epoch*self.epoch_len + k, n)
+    return int(self.chance((0, domain), lap, lambda rng: rng.permutation(n))[place])
+
+@patch
+def cut(self: Unpaired, domain, epoch, k):
+    "Item k: a random square of its picture, perhaps mirrored."
+    x = self.sets[domain][self.index(domain, epoch, k)]
+    top, left, mirror = self.chance((1, domain), epoch, lambda rng: rng.random((self.epoch_len, 3)))[k]
+    top, left = int(top*(x.shape[0] - self.crop + 1)), int(left*(x.shape[1] - self.crop + 1))
+    x = x[top:top + self.crop, left:left + self.crop]
+    return x[:, ::-1] if self.flip and mirror < .5 else x
 
 # %% ../nbs/01_data.ipynb #3655e76a
 class Middles:
@@ -163,7 +180,7 @@ def on_device(tensors, device):
     return tuple(x.pin_memory().to(device, non_blocking=True) for x in tensors)
 
 class OwnChance(torch.Generator):
-    "A generator that stays in its process: workers need none, and where they are started anew it could not travel to them."
+    "A generator that stays in its process: workers need none, and to those that are started anew it could not travel."
     def __reduce__(self): return type(None), ()
 
 # %% ../nbs/01_data.ipynb #78592464
@@ -172,7 +189,7 @@ class UnpairedDL(TfmdDL):
     def __init__(self, dataset, bs=4, num_workers=0, **kwargs):
         super().__init__(dataset, bs=bs, num_workers=num_workers, **kwargs)
         self._n_inp, self._types, self.place = 1, (tuple, [torch.Tensor]*2), torch.device('cpu')
-        self.fake_l.generator = OwnChance()                                              # else each epoch takes from the network's chance
+        self.fake_l.generator = OwnChance() # else each epoch takes from the network's chance
 
     def __repr__(self):
         photos, monets = map(len, self.dataset.sets)
@@ -193,15 +210,18 @@ class UnpairedDL(TfmdDL):
         ds.epoch, ds.start = epoch, start_batch*self.bs
         self.n = len(ds)
 
-    def show_batch(self, b=None, max_n=9, **kwargs):
-        "Photos above, paintings below."
-        b = self.decode(self.one_batch() if b is None else b)
-        show_pictures([x[:max_n] for x in b], ['photo', 'painting'])
+# %% ../nbs/01_data.ipynb #ed76d4e1
+@patch
+def show_batch(self: UnpairedDL, b=None, max_n=9, **kwargs):
+    "Photos above, paintings below."
+    b = self.decode(self.one_batch() if b is None else b)
+    show_pictures([x[:max_n] for x in b], ['photo', 'painting'])
 
-    def show_results(self, b, out, max_n=9, **kwargs):
-        "Photos above, what a model made of them below."
-        out = out if isinstance(out, torch.Tensor) else out[0]
-        show_pictures([x[:max_n] for x in self.decode((b[0], out))], ['photo', 'painted'])
+@patch
+def show_results(self: UnpairedDL, b, out, max_n=9, **kwargs):
+    "Photos above, what a model made of them below."
+    out = out if isinstance(out, torch.Tensor) else out[0]
+    show_pictures([x[:max_n] for x in self.decode((b[0], out))], ['photo', 'painted'])
 
 # %% ../nbs/01_data.ipynb #67363b99
 def check_items(name, items):
@@ -226,26 +246,26 @@ def unpaired_dls(
     size: int | None = None, # shorter side after scaling; None: 1.12 x crop for files, arrays as they are
     crop: int = 64, # side of the square that a network sees
     bs: int = 4, # pictures of each domain in a batch
-    epoch_len: int | None = None, # pictures of each domain in an epoch, cut to whole batches; None: as many as the larger set has
+    epoch_len: int | None = None, # pictures of each domain in an epoch, cut to whole batches; None: all of the larger set
     seed: int = 0,
     num_workers: int = 0,
     device=None, # None: the GPU if there is one
     flip: bool = True, # mirror every second picture
     on_broken: str = 'raise', # or 'skip': leave broken files out, with one warning that names them
     cache_bytes: int = 2 << 30, # memory for decoded pictures; what does not fit is read again every time
-    share: tuple = (0, 1), # number of this process, and how many train together (the notebook on several processes)
+    share: tuple = (0, 1), # which of several processes this is, and how many train together
 ) -> DataLoaders:
     "fastai `DataLoaders` over two sets of pictures that know nothing of each other."
-    if on_broken not in ('raise', 'skip'): raise ValueError(f"on_broken={on_broken!r}: 'raise' or 'skip'")
+    check_choice('on_broken', on_broken, ('raise', 'skip'))
     if min(crop, bs, epoch_len or 1) < 1 or epoch_len == 0:
         raise ValueError(f'crop={crop}, bs={bs}, epoch_len={epoch_len}: all must be at least 1')
     check_items('photos', photos); check_items('monets', monets)
     side, sets = max(shorter_side(x, crop, size) for x in (photos, monets)), []
     for items in (photos, monets, test_photos, test_monets):
-        if items is None or not len(items): sets.append(sets[len(sets) - 2]); continue      # no test set: the training set
+        if items is None or not len(items): sets.append(sets[len(sets) - 2]); continue # no test set: the training set
         sets.append(Pictures(items, side, cache_bytes, on_broken)); cache_bytes = sets[-1].room
     n = max(map(len, sets[:2])) if epoch_len is None else epoch_len
-    joint = bs*share[1]                                                                  # pictures that all processes see in a step
+    joint = bs*share[1] # pictures that all processes see in a step
     train = UnpairedDL(Unpaired(*sets[:2], crop, max(n//joint, 1)*joint, seed, flip, share), bs, num_workers, drop_last=True)
     valid = UnpairedDL(Middles(*sets[2:], crop, 8 if sets[2] is sets[0] and sets[3] is sets[1] else None), bs)
     return DataLoaders(train, valid, device=torch.device(pick_device(device)))

@@ -8,11 +8,15 @@ __all__ = ['check_choice', 'check_positive', 'one_line', 'command_parser', 'bar'
 # %% ../../nbs/workshop/core.ipynb #031779ee
 import inspect
 import sys
+import warnings
 from argparse import ArgumentParser
 from contextlib import contextmanager
 
 from fastcore.docments import docments
 from fastcore.imports import IN_NOTEBOOK
+
+# %% ../../nbs/workshop/core.ipynb #aeb918b5
+warnings.filterwarnings('ignore', '`torch.jit.script` is deprecated', FutureWarning)
 
 # %% ../../nbs/workshop/core.ipynb #14711338
 def check_choice(
@@ -41,7 +45,7 @@ def command_parser(
     name: str, # of the command
     **more, # argument -> dict of what else `add_argument` should know
 ) -> ArgumentParser:
-    "A command line for a function: arguments without a default by their place, an option for every other, explained by its comment."
+    "A command line for a function: arguments without a default by their place, the others as options, each with its comment."
     parser, comments = ArgumentParser(name, description=command.__doc__), docments(command)
     for arg, p in inspect.signature(command).parameters.items():
         default = '' if p.default in (None, p.empty) else f' (default {p.default})'

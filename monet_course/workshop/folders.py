@@ -44,6 +44,7 @@ def pictures_below(
         found += [p.relative_to(folder) for p in find_pictures(root)]
     return sorted(found)
 
+# %% ../../nbs/workshop/folders.ipynb #0cb7690c
 @dataclass
 class Report:
     "What became of the pictures."
