@@ -143,7 +143,7 @@ def sr_losses(
     s: SRSettings, # which losses are wanted
     disc: nn.Sequential | None = None, # needed for 'feature' and 'gan'
 ) -> dict: # unweighted scalars: 'pixel', 'feature', 'gan', those with a weight
-    "What the generator is told."
+    "The losses of the generator by name: pixels, features, and what the discriminator says."
     losses = dict(pixel=F.mse_loss(fake, real)) if s.pixel else {}
     if s.needs_disc:
         with frozen(disc):
