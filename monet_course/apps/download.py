@@ -7,19 +7,18 @@ __all__ = ['SETS', 'CONTEST', 'KAGGLE_STEPS', 'noted_sum', 'note_sum', 'from_arc
            'from_kaggle', 'check_request', 'get_pictures', 'download_command', 'monet_download']
 
 # %% ../../nbs/apps/download.ipynb #63853aca
-import errno
 import os
 import re
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .archive import ArchiveError, unpack
-from .fetch import DownloadError, Refused, check_url, download, hexdigest, readable, shown
+from .archive import ArchiveError, WINDOWS_DEVICES, unpack
+from .fetch import Refused, check_url, download, readable, shown
+from .partial import DownloadError, hexdigest
 from ..data import picture_folders
 from ..workshop.core import command_parser, ends_with
-from ..workshop.devices import DEVICES
-from ..workshop.files import writing
+from ..workshop.files import is_disk_full, writing
 
 # %% ../../nbs/apps/download.ipynb #a17aea09
 SETS = dict(monet2photo=dict( # size and sum: tensorflow_datasets/url_checksums/cycle_gan.txt of TensorFlow Datasets 4.9.10
@@ -73,7 +72,7 @@ def kaggle_error(error):
     status, kind = getattr(getattr(error, 'response', None), 'status_code', None), type(error).__name__
     why = ('kagglehub is not installed' if isinstance(error, ImportError) else 'no credentials were found' if kind == 'UnauthenticatedError'
            else 'Kaggle does not accept the credentials (401)' if status == 401 else 'the rules are not accepted yet, or not by this account (403)' if status == 403
-           else 'the disk is full' if getattr(error, 'errno', None) == errno.ENOSPC else 'Kaggle cannot be reached' if kind in ('ConnectionError', 'ConnectTimeout', 'ReadTimeout')
+           else 'the disk is full' if is_disk_full(error) else 'Kaggle cannot be reached' if kind in ('ConnectionError', 'ConnectTimeout', 'ReadTimeout')
            else f'kagglehub stopped with {readable(kind, 40)}' + f' (status {status})'*isinstance(status, int))
     return KaggleError(f'{why}.\n{KAGGLE_STEPS}')
 
@@ -88,7 +87,7 @@ def from_kaggle(folder):
 # %% ../../nbs/apps/download.ipynb #95a2b8fa
 def check_request(name, urls, sha256):
     "Refuse what cannot be meant."
-    if not re.fullmatch(r'\w[\w-]{0,60}', name) or name.lower() in DEVICES: raise ValueError(f'name={name!r}: letters, digits, _ and - only, and no name of a device')
+    if not re.fullmatch(r'\w[\w-]{0,60}', name) or name.lower() in WINDOWS_DEVICES: raise ValueError(f'name={name!r}: letters, digits, _ and - only, and no name of a device')
     if not urls and name not in ('contest', *SETS): raise ValueError(f"name={name!r}: {', '.join(SETS)} or contest, or give an address of your own (--url)")
     for url in urls:
         try: check_url(url)

@@ -17,10 +17,9 @@ import numpy as np
 import torch
 import torch.nn as nn
 
-from ..workshop.core import command_parser
-from ..workshop.files import writing
 from ..paint import DIRECTIONS, CommonNorm, Painter, pad_to
-from ..workshop.core import ends_with
+from ..workshop.core import command_parser, ends_with
+from ..workshop.files import writing
 from ..workshop.registry import declared
 
 # %% ../../nbs/apps/export.ipynb #ab660eea
