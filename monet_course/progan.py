@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .workshop.pictures import to_batch
 from .dcgan import adam, draw_noise, r1_penalty, take_turns
 from .workshop.core import check_positive
 from .losses import gan_loss, gan_losses

@@ -17,13 +17,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .workshop.core import check_positive
+from .workshop.devices import best_device, device_facts, pick_device
 from .workshop.digits import digits
+
+import fastai.callback.schedule # noqa: F401, gives a Learner its fit_one_cycle
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
-from .workshop.devices import best_device, device_facts, pick_device
-import fastai.callback.schedule                                       # gives a Learner its fit_one_cycle
 
 # %% ../nbs/02_autoencoders.ipynb #f9ed8c04
 def digit_tensor(
@@ -115,7 +117,7 @@ class AE(nn.Module):
         hidden: int = 256, # units of each hidden layer
     ):
         super().__init__()
-        if min(latent, hidden) < 1: raise ValueError(f"latent={latent}, hidden={hidden}: both must be at least 1")
+        check_positive(latent=latent, hidden=hidden)
         self.latent = latent
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, hidden), nn.ReLU(), nn.Linear(hidden, latent))
         self.decoder = nn.Sequential(nn.Linear(latent, hidden), nn.ReLU(), nn.Linear(hidden, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28)))
@@ -134,7 +136,7 @@ def digit_dls(
     full: str | None = None, # folder for the whole of MNIST; None: the 5,000 digits that need no network
 ) -> DataLoaders: # batches (x, x)
     "Digits to learn from and digits to judge by, each its own target; the order follows `torch.manual_seed`."
-    if bs < 1: raise ValueError(f"bs={bs}: at least 1")
+    check_positive(bs=bs)
     def loader(train):
         x = digit_tensor(digits(train, full)[0])
         dl = DataLoader(range(len(x)), bs=bs, shuffle=train, create_batch=lambda i: (x[i], x[i]), retain=lambda batch, _: batch)

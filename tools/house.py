@@ -20,7 +20,7 @@ ORDER = '''
     workshop.registry workshop.method workshop.learner workshop.processes workshop.checkpoint workshop.log workshop.run workshop.recipes workshop.notebook
     losses gan layers vae data dcgan resnet unet patchgan jury cyclegan cut metrics paint train contest experiments
     pix2pix wgan cgan progan srgan stackgan
-    apps.fetch apps.archive apps.download apps.fit apps.launch apps.paint apps.score apps.submit apps.export
+    apps.partial apps.fetch apps.archive apps.download apps.fit apps.launch apps.paint apps.score apps.submit apps.export
     '''.split()
 EXCEPTIONS = { # (module, what it imports from further up): why
     ('workshop.registry', 'by string'): 'the one table of names: the module of a method or a network is imported when it is asked for',

@@ -78,8 +78,10 @@ def zip_entries(file, most_files, most_bytes):
         if int.from_bytes(said, 'little') not in (len(archive.infolist()), 0xffff): raise ArchiveError('is damaged: its list of files is not whole')
         for info in archive.infolist():
             form = stat.S_IFMT(info.external_attr >> 16)
-            kind = ('an encrypted file' if info.flag_bits & 0x41 else 'packed in an unusual way' if info.compress_type not in (0, 8)
-                    else 'a link or a device' if form not in (0, stat.S_IFREG, stat.S_IFDIR) else 'folder' if info.orig_filename.endswith('/') else 'file')
+            if info.flag_bits & 0x41: kind = 'an encrypted file'
+            elif info.compress_type not in (0, 8): kind = 'packed in an unusual way'
+            elif form not in (0, stat.S_IFREG, stat.S_IFDIR): kind = 'a link or a device'
+            else: kind = 'folder' if info.orig_filename.endswith('/') else 'file'
             yield Entry(info.orig_filename, kind, info.file_size, lambda: archive.open(info))
 
 # %% ../../nbs/apps/archive.ipynb #23955f03

@@ -70,10 +70,13 @@ class KaggleError(DownloadError):
 def kaggle_error(error):
     "What went wrong, without a word of what Kaggle or kagglehub wrote."
     status, kind = getattr(getattr(error, 'response', None), 'status_code', None), type(error).__name__
-    why = ('kagglehub is not installed' if isinstance(error, ImportError) else 'no credentials were found' if kind == 'UnauthenticatedError'
-           else 'Kaggle does not accept the credentials (401)' if status == 401 else 'the rules are not accepted yet, or not by this account (403)' if status == 403
-           else 'the disk is full' if is_disk_full(error) else 'Kaggle cannot be reached' if kind in ('ConnectionError', 'ConnectTimeout', 'ReadTimeout')
-           else f'kagglehub stopped with {readable(kind, 40)}' + f' (status {status})'*isinstance(status, int))
+    if isinstance(error, ImportError): why = 'kagglehub is not installed'
+    elif kind == 'UnauthenticatedError': why = 'no credentials were found'
+    elif status == 401: why = 'Kaggle does not accept the credentials (401)'
+    elif status == 403: why = 'the rules are not accepted yet, or not by this account (403)'
+    elif is_disk_full(error): why = 'the disk is full'
+    elif kind in ('ConnectionError', 'ConnectTimeout', 'ReadTimeout'): why = 'Kaggle cannot be reached'
+    else: why = f'kagglehub stopped with {readable(kind, 40)}' + (f' (status {status})' if isinstance(status, int) else '')
     return KaggleError(f'{why}.\n{KAGGLE_STEPS}')
 
 def from_kaggle(folder):
