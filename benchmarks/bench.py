@@ -59,7 +59,8 @@ def ratio(slow, fast):
 
 def networks(generator, discriminator, seed=0, **settings):
     torch.manual_seed(seed)
-    return CycleGAN(CycleGANSettings(generator, discriminator, init_std=.02, cycle=10., identity=5., pool=0, **settings))
+    return CycleGAN(CycleGANSettings(generator, discriminator, init_std=.02, cycle=10., identity=5., pool=0,
+                                     **settings))
 
 
 def textbook_networks(generator, discriminator):
@@ -112,13 +113,17 @@ def bench_step(pairs):
         theirs, ours = book.step(photo, monet), fp32()
         apart = max(abs(theirs[k] - ours[k])/max(1, abs(theirs[k])) for k in theirs)
         peaks = {k: best_convolution(d) for k, d in (('fp32', torch.float32), ('bf16', torch.bfloat16))}
-        t = in_turn(dict(textbook=lambda: book.step(photo, monet), fp32=fp32, bf16=bf16, **{f'peak {k}': run for k, (run, _) in peaks.items()}), pairs)
+        t = in_turn(dict(textbook=lambda: book.step(photo, monet), fp32=fp32, bf16=bf16,
+                         **{f'peak {k}': run for k, (run, _) in peaks.items()}), pairs)
         mid, gflop = {k: statistics.median(v) for k, v in t.items()}, step_flops(*size)/1e9
         best = {k: work/mid[f'peak {k}'] for k, (_, work) in peaks.items()}
-        rows.append(dict(name=name, seconds={k: round(mid[k], 4) for k in ('textbook', 'fp32', 'bf16')}, losses_apart=apart, gflop=round(gflop, 1),
-                         gflops={k: round(gflop/mid[k]) for k in peaks}, peak_gflops={k: round(v) for k, v in best.items()},
+        rows.append(dict(name=name, seconds={k: round(mid[k], 4) for k in ('textbook', 'fp32', 'bf16')},
+                         losses_apart=apart, gflop=round(gflop, 1),
+                         gflops={k: round(gflop/mid[k]) for k in peaks},
+                         peak_gflops={k: round(v) for k, v in best.items()},
                          share_of_peak={k: round(gflop/mid[k]/best[k], 3) for k in peaks},
-                         fp32_times_as_fast=ratio(t['textbook'], t['fp32']), bf16_times_as_fast=ratio(t['textbook'], t['bf16'])))
+                         fp32_times_as_fast=ratio(t['textbook'], t['fp32']),
+                         bf16_times_as_fast=ratio(t['textbook'], t['bf16'])))
     return rows
 
 
@@ -158,7 +163,8 @@ def group_norms(nets):
     "Group norm with one channel a group, the same function as instance norm."
     for net in [m for m in nets.modules() if not isinstance(m, torch.nn.InstanceNorm2d)]:
         for name, m in net.named_children():
-            if isinstance(m, torch.nn.InstanceNorm2d): setattr(net, name, torch.nn.GroupNorm(m.num_features, m.num_features, affine=False))
+            if isinstance(m, torch.nn.InstanceNorm2d):
+                setattr(net, name, torch.nn.GroupNorm(m.num_features, m.num_features, affine=False))
     return nets
 
 
@@ -170,7 +176,8 @@ def narrow_borders(nets):
 
 
 def conv_with_border(conv, x, weight, bias):
-    with torch.autocast('cpu', enabled=False): x = F.pad(x, conv._reversed_padding_repeated_twice, mode=conv.padding_mode)
+    with torch.autocast('cpu', enabled=False):
+        x = F.pad(x, conv._reversed_padding_repeated_twice, mode=conv.padding_mode)
     return F.conv2d(x, weight, bias, conv.stride)
 
 
@@ -181,13 +188,15 @@ def judged_apart(disc, real, fake, gan_loss): return gan_loss.disc(disc(real), d
 def compared(name, amp, what, without, with_it, pairs, kept):
     "A row of `bench_changes`: the time without a change over the time with it."
     t = in_turn(dict(without=without, with_it=with_it), pairs)
-    return dict(name=f'{name}, {amp}: {what}', size=name, amp=amp, change=what, kept=kept, ratio=ratio(t['without'], t['with_it']))
+    return dict(name=f'{name}, {amp}: {what}', size=name, amp=amp, change=what, kept=kept,
+                ratio=ratio(t['without'], t['with_it']))
 
 
 def bench_changes(pairs):
     "What each part of the step buys: the time without it over the time with it."
     large, small = list(SIZES)[:2]
-    return [row for name, amp in ((large, 'bf16'), (small, 'bf16'), (small, 'fp32')) for row in changes_of(name, amp, pairs)]
+    return [row for name, amp in ((large, 'bf16'), (small, 'bf16'), (small, 'fp32'))
+            for row in changes_of(name, amp, pairs)]
 
 
 def changes_of(name, amp, pairs):
@@ -195,15 +204,18 @@ def changes_of(name, amp, pairs):
     def ours(**kwargs): return our_step(*SIZES[name], amp=amp, **kwargs)[0]
     step, fourth, often = ours(), ours(settings=dict(identity_every=4)), ours()
     kept = {'both inputs of a generator in one batch': under(step, (CycleNetworks, '_translate', apart)),
-            'real and fake in one batch for a discriminator': under(step, (cyclegan, 'discriminator_loss', judged_apart)),
+            'real and fake in one batch for a discriminator': under(step,
+                                                                    (cyclegan, 'discriminator_loss', judged_apart)),
             'frozen discriminators in the generators\' turn': under(step, (cyclegan, 'frozen', nullcontext)),
             'one pass over the memory for Adam (fused)': ours(fused=False),
             'channels last in memory': ours(layout=torch.contiguous_format),
             'an instance norm that keeps this order': ours(change=norms_by_torch)}
-    tried = {'group norm in the place of instance norm': ours(change=group_norms), 'every activation in place': ours(change=in_place)}
+    tried = {'group norm in the place of instance norm': ours(change=group_norms),
+             'every activation in place': ours(change=in_place)}
     if amp == 'bf16': tried['borders mirrored in bf16'] = ours(change=narrow_borders)
     rows = [compared(name, amp, what, without, step, pairs, kept=True) for what, without in kept.items()]
-    rows.append(compared(name, amp, 'identity in every fourth step only (an option)', lambda: [often() for _ in range(4)], lambda: [fourth() for _ in range(4)], pairs, kept=True))
+    rows.append(compared(name, amp, 'identity in every fourth step only (an option)',
+                         lambda: [often() for _ in range(4)], lambda: [fourth() for _ in range(4)], pairs, kept=True))
     return rows + [compared(name, amp, what, step, job, pairs, kept=False) for what, job in tried.items()]
 
 
@@ -215,14 +227,17 @@ def bench_compile(pairs):
         start = time.perf_counter()
         compiled()
         first = time.perf_counter() - start
-        rows.append({**compared(name, amp, 'torch.compile', step, compiled, pairs, kept=False), 'first_step_seconds': round(first)})
+        rows.append({**compared(name, amp, 'torch.compile', step, compiled, pairs, kept=False),
+                     'first_step_seconds': round(first)})
     return rows
 
 
 def bench_profile(pairs):
     "Where the time of a step goes, by kind of operation."
-    kinds = {'convolution, backward': ('convolution_backward',), 'convolution, forward': ('mkldnn_convolution', 'slow_conv', 'thnn_conv'),
-             'norm': ('batch_norm', 'instance_norm'), 'padding': ('pad',), 'copies and casts': ('copy_', 'clone', '_to_copy', 'cat'),
+    kinds = {'convolution, backward': ('convolution_backward',),
+             'convolution, forward': ('mkldnn_convolution', 'slow_conv', 'thnn_conv'),
+             'norm': ('batch_norm', 'instance_norm'), 'padding': ('pad',),
+             'copies and casts': ('copy_', 'clone', '_to_copy', 'cat'),
              'activation': ('relu', 'threshold', 'clamp', 'tanh'), 'Adam and average': ('adam', 'lerp')}
     rows = []
     for name in list(SIZES)[:2]:
@@ -242,7 +257,8 @@ def bench_profile(pairs):
 
 def peak_memory(code):
     "Largest memory in MB of a fresh process that runs `code`."
-    done = subprocess.run([sys.executable, '-c', f'import bench\n{code}\nprint(bench.my_peak())'], capture_output=True, text=True, cwd=Path(__file__).parent)
+    done = subprocess.run([sys.executable, '-c', f'import bench\n{code}\nprint(bench.my_peak())'], capture_output=True,
+                          text=True, cwd=Path(__file__).parent)
     if done.returncode: raise RuntimeError(done.stderr[-2000:])
     return float(done.stdout.split()[-1])
 
@@ -261,7 +277,8 @@ def bench_memory(pairs):
     base, rows = peak_memory(head), []
     for name, size in SIZES.items():
         run = {'textbook': f'b = Textbook(bench.textbook_networks(*{size[:2]!r})); x, y = bench.our_step(*{size!r})[1]; [b.step(x, y) for _ in range(3)]',
-               **{amp: f's = bench.our_step(*{size!r}, amp={amp!r})[0]; [s() for _ in range(3)]' for amp in ('fp32', 'bf16')}}
+               **{amp: f's = bench.our_step(*{size!r}, amp={amp!r})[0]; [s() for _ in range(3)]'
+                  for amp in ('fp32', 'bf16')}}
         rows.append(dict(name=name, megabytes={k: round(peak_memory(head + code) - base) for k, code in run.items()}))
     return rows
 
@@ -270,7 +287,9 @@ def write_photos(folder, n, px, names=('photo_jpg', 'monet_jpg')):
     "JPEGs for the parts that read files."
     for name, pictures in zip(names, toy_pairs(n, 64)):
         (folder/name).mkdir(parents=True, exist_ok=True)
-        for i, x in enumerate(pictures): write_picture(Image.fromarray(x).resize((px, px), Image.LANCZOS), folder/name/f'{i:04}.jpg', 'JPEG', quality=90)
+        for i, x in enumerate(pictures):
+            write_picture(Image.fromarray(x).resize((px, px), Image.LANCZOS), folder/name/f'{i:04}.jpg', 'JPEG',
+                          quality=90)
 
 
 def bench_loading(pairs):
@@ -299,7 +318,8 @@ def bench_loading(pairs):
                 except StopIteration: batches = iter(small.train); next(batches)
                 step()
             t = in_turn({'alone': step, 'with loading': loaded}, max(pairs, 15))
-            rows.append(dict(name=f'64 px step in {label}: with loading against alone', ratio=ratio(t['with loading'], t['alone'])))
+            rows.append(dict(name=f'64 px step in {label}: with loading against alone',
+                             ratio=ratio(t['with loading'], t['alone'])))
     return rows
 
 
@@ -320,7 +340,8 @@ def bench_painting(pairs):
         code = ("from pathlib import Path; import torch; from monet_course.workshop.registry import build_generator; from monet_course.paint import Painter; "
                 "Painter(build_generator('resnet', width=32, blocks=3), device='cpu').paint_folder({!r}, {!r}, progress=False)")
         mb = {n: peak_memory(code.format(str(tmp/f'in{n}/photos'), str(tmp/f'again{n}'))) for n in (24, 96)}
-        rows.append(dict(name='painting 96 pictures against 24: peak memory', value=round(mb[96]/mb[24], 3), megabytes={k: round(v) for k, v in mb.items()}))
+        rows.append(dict(name='painting 96 pictures against 24: peak memory', value=round(mb[96]/mb[24], 3),
+                         megabytes={k: round(v) for k, v in mb.items()}))
     return rows
 
 
@@ -342,7 +363,8 @@ def bench_scores(pairs):
             dict(name='KID of 500 and 500: seconds', value=round(time.perf_counter() - start, 2))]
     start = time.perf_counter()
     fid(table[:500], table[500:])
-    return rows + [dict(name='FID of 500 and 500: seconds', value=round(time.perf_counter() - start, 2)), scoring_memory()]
+    return rows + [dict(name='FID of 500 and 500: seconds', value=round(time.perf_counter() - start, 2)),
+                   scoring_memory()]
 
 
 def scoring_memory():
@@ -354,14 +376,17 @@ def scoring_memory():
         for n in (250, 1000):
             write_photos(Path(tmp)/str(n), n, 256, ('photos',))
             mb[n] = peak_memory(code.format(f'{tmp}/{n}/photos'))
-    return dict(name='scoring 1,000 pictures against 250: peak memory', value=round(mb[1000]/mb[250], 3), megabytes={k: round(v) for k, v in mb.items()})
+    return dict(name='scoring 1,000 pictures against 250: peak memory', value=round(mb[1000]/mb[250], 3),
+                megabytes={k: round(v) for k, v in mb.items()})
 
 
 def bench_import(pairs):
     "`import monet_course.train` against torch and torchvision, and against fastai alone."
     def job(code): return lambda: subprocess.run([sys.executable, '-W', 'ignore', '-c', code], check=True, cwd=ROOT)
-    t = in_turn({'torch': job('import torch, torchvision'), 'fastai': job('import torch, torchvision, fastai.basics'), 'ours': job('import monet_course.train')}, pairs)
-    return [dict(name='import monet_course.train against import torch, torchvision', ratio=ratio(t['ours'], t['torch']), seconds=round(statistics.median(t['ours']), 2)),
+    t = in_turn({'torch': job('import torch, torchvision'), 'fastai': job('import torch, torchvision, fastai.basics'),
+                 'ours': job('import monet_course.train')}, pairs)
+    return [dict(name='import monet_course.train against import torch, torchvision', ratio=ratio(t['ours'], t['torch']),
+                 seconds=round(statistics.median(t['ours']), 2)),
             dict(name='import fastai.basics against import torch, torchvision', ratio=ratio(t['fastai'], t['torch']))]
 
 
@@ -369,10 +394,12 @@ def bench_tests(pairs):
     "The whole of `make test`."
     start = time.perf_counter()
     done = subprocess.run([sys.executable, 'tools/test.py'], capture_output=True, text=True, cwd=ROOT)
-    return [dict(name='all lessons as tests: minutes', value=round((time.perf_counter() - start)/60, 1), says=done.stdout.strip().splitlines()[-1])]
+    return [dict(name='all lessons as tests: minutes', value=round((time.perf_counter() - start)/60, 1),
+                 says=done.stdout.strip().splitlines()[-1])]
 
 
-PARTS = dict(step=bench_step, changes=bench_changes, profile=bench_profile, memory=bench_memory, loading=bench_loading, painting=bench_painting,
+PARTS = dict(step=bench_step, changes=bench_changes, profile=bench_profile, memory=bench_memory, loading=bench_loading,
+             painting=bench_painting,
              scores=bench_scores, compile=bench_compile, **{'import': bench_import, 'tests': bench_tests})
 LONG = ['compile'] # many minutes; only where it is named
 
@@ -385,11 +412,13 @@ def show(part, rows):
 
 if __name__ == '__main__':
     parser = ArgumentParser('make bench', description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument('--only', nargs='+', choices=PARTS, default=[p for p in PARTS if p not in LONG], help=f'parts (default: all but {", ".join(LONG)})')
+    parser.add_argument('--only', nargs='+', choices=PARTS, default=[p for p in PARTS if p not in LONG],
+                        help=f'parts (default: all but {", ".join(LONG)})')
     parser.add_argument('--pairs', type=int, default=7, help='pairs of timings')
     parser.add_argument('--out', default=str(ROOT/'benchmarks/results.json'), help='the JSON file')
     args = parser.parse_args()
-    out = dict(when=datetime.now().isoformat(timespec='minutes'), torch=torch.__version__, python=platform.python_version(), cores=os.cpu_count(),
+    out = dict(when=datetime.now().isoformat(timespec='minutes'), torch=torch.__version__,
+               python=platform.python_version(), cores=os.cpu_count(),
                threads=torch.get_num_threads(), parts={})
     for part in args.only:
         out['parts'][part] = PARTS[part](args.pairs)

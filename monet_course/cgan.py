@@ -16,12 +16,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from .workshop.pictures import to_pil
 from .dcgan import GanSettings, adam, disc_loss, diversity, draw_noise, evaluating, make_gan, take_turns
 from .losses import gan_loss
-from .workshop.core import check_choice
-from .workshop.core import check_positive
 from .vae import interpolate
+from .workshop.core import check_choice, check_positive
+from .workshop.pictures import to_pil
 
 # %% ../nbs/21_cgan.ipynb #b387f63d
 class LabelEmbedding(nn.Embedding):
@@ -37,7 +36,8 @@ class LabelEmbedding(nn.Embedding):
         self.weight.data.mul_(scale)
 
     def forward(self, y, n): # labels int64 (n,) for n pictures -> (n, dim)
-        if y.dtype != torch.int64 or y.shape != (n,): raise ValueError(f"y={y.dtype} {tuple(y.shape)}: give int64 ({n},), a label for each picture")
+        if y.dtype != torch.int64 or y.shape != (n,):
+            raise ValueError(f"y={y.dtype} {tuple(y.shape)}: give int64 ({n},), a label for each picture")
         wrong = y[(y < 0) | (y >= self.num_embeddings)]
         if len(wrong): raise ValueError(f"label {wrong[0].item()}: allowed are 0 to {self.num_embeddings - 1}")
         return super().forward(y)
@@ -108,7 +108,8 @@ class BlindDiscriminator(nn.Module):
 
     def forward(self, x, y): return self.net(x) # pictures (n, channels, size, size) -> raw answers (n,)
 
-CONDITIONAL_DISCRIMINATORS = dict(concat=ConcatDiscriminator, projection=ProjectionDiscriminator, blind=BlindDiscriminator)
+CONDITIONAL_DISCRIMINATORS = dict(concat=ConcatDiscriminator, projection=ProjectionDiscriminator,
+                                  blind=BlindDiscriminator)
 
 def make_cgan(
     s: GanSettings, # what to build
@@ -123,11 +124,13 @@ def make_cgan(
 # %% ../nbs/21_cgan.ipynb #db39c230
 def check_labelled(real, labels, s):
     "Raise `ValueError` with a sentence for data or settings that `train_cgan` cannot use."
-    if not real.is_floating_point() or not len(real): raise ValueError(f"real={real.dtype} {tuple(real.shape)}: give floats in [-1, 1]")
+    if not real.is_floating_point() or not len(real):
+        raise ValueError(f"real={real.dtype} {tuple(real.shape)}: give floats in [-1, 1]")
     if labels.dtype != torch.int64 or labels.shape != (len(real),):
         raise ValueError(f"labels={labels.dtype} {tuple(labels.shape)}: give int64 ({len(real)},), one for each picture")
     for name, value in dict(separate=True, noisy_labels=False, span=(-1, 1)).items():
-        if getattr(s, name) != value: raise ValueError(f"{name}={getattr(s, name)}: train_cgan knows {name}={value} only")
+        if getattr(s, name) != value:
+            raise ValueError(f"{name}={getattr(s, name)}: train_cgan knows {name}={value} only")
 
 # %% ../nbs/21_cgan.ipynb #9d8d4ec9
 def train_cgan(
@@ -151,7 +154,8 @@ def train_cgan(
     def loss_of_gen(_):
         y = labels[torch.randint(len(labels), (s.bs,))].to(device)
         return loss.gen(disc(fakes(y), y))
-    return take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, loss_of_disc, loss_of_gen, s.steps, (s.disc_steps, s.gen_steps), loss.clip, watch)
+    return take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, loss_of_disc, loss_of_gen, s.steps,
+                      (s.disc_steps, s.gen_steps), loss.clip, watch)
 
 # %% ../nbs/21_cgan.ipynb #b582426e
 @torch.no_grad()
@@ -162,7 +166,8 @@ def draw(
 ) -> torch.Tensor: # pictures on the CPU
     "Pictures in evaluation mode: each depends on its own z and label alone."
     device, make = next(gen.parameters()).device, gen.from_vectors if y.is_floating_point() else gen
-    with evaluating(gen): return torch.cat([make(a.to(device), b.to(device)).cpu() for a, b in zip(z.split(250), y.split(250))])
+    with evaluating(gen):
+        return torch.cat([make(a.to(device), b.to(device)).cpu() for a, b in zip(z.split(250), y.split(250))])
 
 def confusion(
     asked: torch.Tensor, # labels (n,)
@@ -198,7 +203,8 @@ def mix_classes(
 def check_text(text, classes):
     "Raise `ValueError` with a sentence unless `text` is a string of digits below `classes`."
     allowed = ''.join(map(str, range(min(classes, 10))))
-    if not isinstance(text, str) or not text: raise ValueError(f"text={text!r}: give a string of digits, such as '2026'")
+    if not isinstance(text, str) or not text:
+        raise ValueError(f"text={text!r}: give a string of digits, such as '2026'")
     wrong = [c for c in text if c not in allowed]
     if wrong: raise ValueError(f"text={text!r}: {wrong[0]!r} cannot be drawn; allowed are {', '.join(allowed)}")
 

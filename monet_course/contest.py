@@ -22,16 +22,19 @@ from .workshop.pictures import PictureError, find_pictures, naming, open_picture
 def check_count(n, any_count=False):
     "Refuse what the contest would refuse."
     if n < 1 or not (any_count or 7000 <= n <= 10_000):
-        raise ValueError(f'{n:,} pictures: the contest takes 7,000 to 10,000; any_count (--any-count) allows other numbers, for a trial')
+        raise ValueError(f'{n:,} pictures: the contest takes 7,000 to 10,000; any_count (--any-count) allows other '
+                         'numbers, for a trial')
 
 def contest_photos(
     photos, # the contest's folder, a folder of photos, or a list of files
 ) -> dict: # name in the archive -> file
     "The photos to paint; names are kept."
-    if isinstance(photos, (str, Path)): photos = find_pictures(Path(photos)/'photo_jpg' if (Path(photos)/'photo_jpg').is_dir() else photos)
+    if isinstance(photos, (str, Path)):
+        photos = find_pictures(Path(photos)/'photo_jpg' if (Path(photos)/'photo_jpg').is_dir() else photos)
     named = {}
     for p in map(Path, photos):
-        if (twin := named.setdefault(f'{p.stem}.jpg', p)) is not p: raise ValueError(f'{twin} and {p}: both paintings would be called {p.stem}.jpg')
+        if (twin := named.setdefault(f'{p.stem}.jpg', p)) is not p:
+            raise ValueError(f'{twin} and {p}: both paintings would be called {p.stem}.jpg')
     return named
 
 def square(
@@ -62,12 +65,14 @@ def check_submission(
     with archive:
         names = archive.namelist()
         check_count(len(names), any_count)
-        if len(set(names)) < len(names): raise ValueError(f'{path}: {len(names) - len(set(names))} of {len(names)} names are there twice')
+        if len(set(names)) < len(names):
+            raise ValueError(f'{path}: {len(names) - len(set(names))} of {len(names)} names are there twice')
         for name in bar(names, len(names), progress):
             with naming(f'{path}: {name}'), Image.open(io.BytesIO(archive.read(name))) as im:
                 im.load()
                 kind = f'{im.width}x{im.height} {im.mode} {im.format}'
-            if kind != '256x256 RGB JPEG' or '/' in name: raise ValueError(f'{path}: {name}: {kind}; expected 256x256 RGB JPEG, in no folder')
+            if kind != '256x256 RGB JPEG' or '/' in name:
+                raise ValueError(f'{path}: {name}: {kind}; expected 256x256 RGB JPEG, in no folder')
     return len(names)
 
 def painted_jpegs(painter, named, batch, quality):
@@ -98,6 +103,7 @@ def submission(
     out.parent.mkdir(parents=True, exist_ok=True)
     with writing(out) as partial_file:
         with zipfile.ZipFile(partial_file, 'w') as archive: # as they are: a JPEG does not get smaller
-            for name, data in bar(painted_jpegs(painter, named, batch, quality), len(named), progress): archive.writestr(zipfile.ZipInfo(name), data)
+            for name, data in bar(painted_jpegs(painter, named, batch, quality), len(named), progress):
+                archive.writestr(zipfile.ZipInfo(name), data)
         check_submission(partial_file, any_count, progress)
     return out

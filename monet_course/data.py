@@ -20,8 +20,8 @@ from fastcore.basics import chunked, patch
 
 from .workshop.core import check_choice
 from .workshop.devices import device_facts, pick_device
-from .workshop.pictures import (ENDINGS, PHONES, PictureError, contents, find_pictures, load_picture, no_picture,
-                                            scale, show_pictures, to_batch)
+from .workshop.pictures import (ENDINGS, PHONES, PictureError, contents, find_pictures, load_picture,
+                                            no_picture, scale, show_pictures, to_batch)
 from .workshop.scenes import toy_pairs
 
 from fastai.data.core import DataLoaders, TfmdDL
@@ -29,7 +29,8 @@ from fastai.data.core import DataLoaders, TfmdDL
 _all_ = ['toy_pairs'] # it belongs to the data, wherever it is drawn
 
 # %% ../nbs/01_data.ipynb #1cdf0f9f
-LAYOUTS = (('photo_jpg', 'monet_jpg', 'photo_jpg_test', 'monet_jpg_test'), # the Kaggle contest; test folders need not be
+# the Kaggle contest; test folders need not be
+LAYOUTS = (('photo_jpg', 'monet_jpg', 'photo_jpg_test', 'monet_jpg_test'),
            ('trainB', 'trainA', 'testB', 'testA')) # the CycleGAN authors: A are Monets, B are photos
 EXPECTED = ('expected photo_jpg/ and monet_jpg/ (the Kaggle contest), or trainA/ with Monets and trainB/ with photos, '
             'or two folders named by photos= and monets=')
@@ -226,7 +227,8 @@ def show_results(self: UnpairedDL, b, out, max_n=9, **kwargs):
 # %% ../nbs/01_data.ipynb #67363b99
 def check_items(name, items):
     "Files or a uint8 array, and not none of them."
-    if isinstance(items, (str, Path)): raise ValueError(f'{name}={items}: give a list of files; picture_folders(...) makes it')
+    if isinstance(items, (str, Path)):
+        raise ValueError(f'{name}={items}: give a list of files; picture_folders(...) makes it')
     if not len(items): raise ValueError(f'{name}: an empty list; at least one picture is needed')
     if isinstance(items, np.ndarray) and (items.dtype != np.uint8 or items.ndim != 4):
         raise ValueError(f'{name}={items.dtype} {items.shape}: an array must be uint8 (n, height, width, 3)')
@@ -234,7 +236,8 @@ def check_items(name, items):
 def shorter_side(items, crop, size):
     "The length to scale to: `size`, or what arrays have, or a little more than the crop."
     if size is None: size = min(items.shape[1:3]) if isinstance(items, np.ndarray) else round(1.12*crop)
-    if size < crop: raise ValueError(f'size={size}, crop={crop}: size, the shorter side of a picture, must be at least crop')
+    if size < crop:
+        raise ValueError(f'size={size}, crop={crop}: size, the shorter side of a picture, must be at least crop')
     return size
 
 # %% ../nbs/01_data.ipynb #de9261cc
@@ -246,7 +249,8 @@ def unpaired_dls(
     size: int | None = None, # shorter side after scaling; None: 1.12 x crop for files, arrays as they are
     crop: int = 64, # side of the square that a network sees
     bs: int = 4, # pictures of each domain in a batch
-    epoch_len: int | None = None, # pictures of each domain in an epoch, cut to whole batches; None: all of the larger set
+    # pictures of each domain in an epoch, cut to whole batches; None: all of the larger set
+    epoch_len: int | None = None,
     seed: int = 0,
     num_workers: int = 0,
     device=None, # None: the GPU if there is one
@@ -266,6 +270,7 @@ def unpaired_dls(
         sets.append(Pictures(items, side, cache_bytes, on_broken)); cache_bytes = sets[-1].room
     n = max(map(len, sets[:2])) if epoch_len is None else epoch_len
     joint = bs*share[1] # pictures that all processes see in a step
-    train = UnpairedDL(Unpaired(*sets[:2], crop, max(n//joint, 1)*joint, seed, flip, share), bs, num_workers, drop_last=True)
+    train = UnpairedDL(Unpaired(*sets[:2], crop, max(n//joint, 1)*joint, seed, flip, share), bs, num_workers,
+                       drop_last=True)
     valid = UnpairedDL(Middles(*sets[2:], crop, 8 if sets[2] is sets[0] and sets[3] is sets[1] else None), bs)
     return DataLoaders(train, valid, device=torch.device(pick_device(device)))

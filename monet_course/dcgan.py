@@ -19,10 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .workshop.digits import digits
 from .losses import GanLoss, clip_weights, gan_loss, gradient_penalty
-from .workshop.core import check_choice
 from .vae import digit_tensor
+from .workshop.core import check_choice
+from .workshop.digits import digits
 from .workshop.method import frozen
 
 # %% ../nbs/05_dcgan.ipynb #474b28c2
@@ -61,7 +61,8 @@ def dcgan_generator(
     start, n = doublings(size)
     check_choice('output', output, OUTPUTS)
     chs = [width * 2**i for i in reversed(range(n))]
-    layers = [nn.Linear(latent, chs[0]*start**2), nn.Unflatten(1, (chs[0], start, start)), *norm_act(norm, chs[0], slope)]
+    layers = [nn.Linear(latent, chs[0]*start**2), nn.Unflatten(1, (chs[0], start, start)),
+              *norm_act(norm, chs[0], slope)]
     for a, b in zip(chs, chs[1:]): layers += [nn.ConvTranspose2d(a, b, 4, 2, 1), *norm_act(norm, b, slope)]
     return nn.Sequential(*layers, nn.ConvTranspose2d(chs[-1], channels, 4, 2, 1), OUTPUTS[output]())
 
@@ -87,7 +88,8 @@ def dcgan_discriminator(
     "Halve the picture by convolutions, then one raw number."
     start, n = doublings(size)
     chs, layers = [channels] + [width * 2**i for i in range(n)], []
-    for i, (a, b) in enumerate(zip(chs, chs[1:])): layers += [*down_layers(a, b, down), *norm_act(norm if i else 'none', b, slope)]
+    for i, (a, b) in enumerate(zip(chs, chs[1:])):
+        layers += [*down_layers(a, b, down), *norm_act(norm if i else 'none', b, slope)]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(chs[-1]*start**2, 1), nn.Flatten(0))
 
 # %% ../nbs/05_dcgan.ipynb #1fb9466e
@@ -119,7 +121,8 @@ class GanSettings:
 
     def __post_init__(self):
         check_choice('noise', self.noise, ('normal', 'uniform'))
-        if self.noisy_labels and not isinstance(self.loss, str): raise ValueError('noisy_labels=True: give the loss by its name')
+        if self.noisy_labels and not isinstance(self.loss, str):
+            raise ValueError('noisy_labels=True: give the loss by its name')
         for name in ('width', 'latent', 'disc_steps', 'gen_steps', 'steps', 'bs'):
             if getattr(self, name) < 1: raise ValueError(f"{name}={getattr(self, name)}: must be 1 or more")
 
@@ -212,16 +215,19 @@ def train_gan(
     watch=None, # called after every round with its number, from 1, and G; True stops
 ) -> list: # (D's loss, G's loss) of every round
     "The alternating algorithm: D steps on real and fake batches, then G steps against the new D."
-    if not real.is_floating_point() or not len(real): raise ValueError(f"real={real.dtype} {tuple(real.shape)}: give floats in [-1, 1]")
+    if not real.is_floating_point() or not len(real):
+        raise ValueError(f"real={real.dtype} {tuple(real.shape)}: give floats in [-1, 1]")
     labels = dict(real_label=(0.7, 1.2), fake_label=(0., 0.3)) if s.noisy_labels else {}
-    loss, device, (low, high) = gan_loss(s.loss, **labels) if isinstance(s.loss, str) else s.loss, next(gen.parameters()).device, s.span
+    loss, device, (low, high) = gan_loss(s.loss, **labels) if isinstance(s.loss,
+                                                                         str) else s.loss, next(gen.parameters()).device, s.span
     def batch(step):
         x = real[torch.randint(len(real), (s.bs,))].to(device)
         return x if s.span == (-1, 1) else low + (x + 1)*(high - low)/2
     def fakes(): return gen(draw_noise(s.bs, s).to(device))
     def loss_of_disc(x): return disc_loss(disc, x, fakes(), loss, s)
     def loss_of_gen(x): return loss.gen(disc(fakes()))
-    return take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, loss_of_disc, loss_of_gen, s.steps, (s.disc_steps, s.gen_steps), loss.clip, watch)
+    return take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, loss_of_disc, loss_of_gen, s.steps,
+                      (s.disc_steps, s.gen_steps), loss.clip, watch)
 
 # %% ../nbs/05_dcgan.ipynb #976a673e
 @contextmanager
@@ -256,7 +262,8 @@ def sample(
     seed: int = 0, # another seed, other pictures
 ) -> torch.Tensor: # on the CPU; black is -1, white 1
     "Draw from G in evaluation mode: a picture depends on its own z alone."
-    z, device, (low, high) = draw_noise(n, s, torch.Generator().manual_seed(seed)), next(gen.parameters()).device, s.span
+    z, device, (low, high) = draw_noise(n, s,
+                                        torch.Generator().manual_seed(seed)), next(gen.parameters()).device, s.span
     with evaluating(gen): x = torch.cat([gen(part.to(device)).cpu() for part in z.split(250)])
     return 2*(x - low)/(high - low) - 1
 
@@ -321,7 +328,8 @@ def judge_digits(
     "What an eye asks, as numbers; `nearest` and `diverse` are 1 for real digits."
     fakes = fakes.clamp(-1, 1)
     shares = digit_shares(fakes, classifier)
-    return dict(distance=frechet(classifier(fakes), classifier(held_out)), readable=shares.sum().item(), modes=modes_covered(shares),
+    return dict(distance=frechet(classifier(fakes), classifier(held_out)), readable=shares.sum().item(),
+                modes=modes_covered(shares),
                 nearest=(nearest(fakes, train)[0].median()/nearest(held_out, train)[0].median()).item(),
                 diverse=diversity(fakes)/diversity(held_out), checkers=checkers(fakes))
 

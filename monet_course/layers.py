@@ -40,7 +40,8 @@ def conv_transpose_size(
     "The side of what a transposed convolution makes."
     check_positive(size=size, kernel=kernel, stride=stride, dilation=dilation)
     if not 0 <= output_padding < max(stride, dilation):
-        raise ValueError(f"output_padding={output_padding}: must be 0 or more, and smaller than the stride or the dilation")
+        raise ValueError(f"output_padding={output_padding}: must be 0 or more, and smaller than the stride or the "
+                         "dilation")
     large = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1 + output_padding
     if large < 1: raise ValueError(f"padding={padding}: leaves {large} pixels of a map of {size}")
     return large
@@ -82,7 +83,8 @@ def upsample(
     return icnr_(nn.Sequential(conv, nn.PixelShuffle(2))) if icnr else nn.Sequential(conv, nn.PixelShuffle(2))
 
 # %% ../nbs/06_upsampling.ipynb #b978aa01
-POINTWISE = (nn.Identity, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.BatchNorm2d, nn.InstanceNorm2d) # a norm's statistics count as fixed
+# a norm's statistics count as fixed
+POINTWISE = (nn.Identity, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.BatchNorm2d, nn.InstanceNorm2d)
 
 def reach_of(
     *layers: nn.Module, # layers, or `nn.Sequential`s of them, in the order in which a picture passes through them
@@ -93,11 +95,13 @@ def reach_of(
         m = layers.pop(0)
         if isinstance(m, nn.Sequential): layers = [*m, *layers]
         elif isinstance(m, nn.Conv2d): side, jump = side + m.kernel_size[0]//2 * m.dilation[0] * jump, jump*m.stride[0]
-        elif isinstance(m, nn.ConvTranspose2d): side, jump = side + m.kernel_size[0]//2 * jump/m.stride[0], jump/m.stride[0]
+        elif isinstance(m, nn.ConvTranspose2d):
+            side, jump = side + m.kernel_size[0]//2 * jump/m.stride[0], jump/m.stride[0]
         elif isinstance(m, nn.PixelShuffle) or isinstance(m, nn.Upsample) and m.mode == 'nearest':
             s = m.upscale_factor if isinstance(m, nn.PixelShuffle) else m.scale_factor
             side, jump = side + (s - 1)*jump/s, jump/s
-        elif not isinstance(m, POINTWISE): raise ValueError(f"{type(m).__name__}: how far it sees is not known here; count it by hand")
+        elif not isinstance(m, POINTWISE):
+            raise ValueError(f"{type(m).__name__}: how far it sees is not known here; count it by hand")
     return math.ceil(side)
 
 # %% ../nbs/06_upsampling.ipynb #93ba27fc
@@ -141,5 +145,6 @@ def checkerboard_energy(
     window = (torch.hann_window(h)[:, None] * torch.hann_window(w)).to(x.device)
     x = x - (x * window).sum((2, 3), keepdim=True) / window.sum()
     power = torch.fft.fft2(x * window).abs().square().sum(1)
-    total = power.sum((1, 2)) + 1e-10 * (h * w)**2                          # a picture flatter than any eye can see scores 0
+    # a picture flatter than any eye can see scores 0
+    total = power.sum((1, 2)) + 1e-10 * (h * w)**2
     return (power * harmonics(h, w, stride).to(x.device)).sum((1, 2)) / total

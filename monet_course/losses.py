@@ -144,7 +144,8 @@ def wgan_disc(real, fake): return at_least_float32(fake).mean() - at_least_float
 def wgan_gen(fake): return -at_least_float32(fake).mean()
 
 def _above_0(name, value):
-    if not isinstance(value, Real) or not 0 < value < math.inf: raise ValueError(f"{name}={value!r}: must be a number above 0")
+    if not isinstance(value, Real) or not 0 < value < math.inf:
+        raise ValueError(f"{name}={value!r}: must be a number above 0")
 
 def wgan(
     clip: float = 0.01, # the training loop keeps the critic's weights in [-clip, clip]
@@ -177,7 +178,8 @@ def gradient_penalty(
     generator: torch.Generator | None = None, # source of the random mixture; the global one if None
 ) -> torch.Tensor: # a scalar, unweighted
     "Mean squared distance from 1 of the slope of `disc` between real and fake pictures."
-    if real.shape != fake.shape: raise ValueError(f"real {tuple(real.shape)}, fake {tuple(fake.shape)}: the shapes must be equal")
+    if real.shape != fake.shape:
+        raise ValueError(f"real {tuple(real.shape)}, fake {tuple(fake.shape)}: the shapes must be equal")
     with no_autocast(real.device):
         real, fake = at_least_float32(real.detach()), at_least_float32(fake.detach())
         u = torch.rand(len(real), device=generator.device if generator else real.device, generator=generator).to(real)
@@ -197,7 +199,8 @@ def hinge() -> GanLoss:
     return GanLoss('hinge', hinge_disc, wgan_gen)
 
 # %% ../nbs/04_gan_losses.ipynb #3adac8dd
-gan_losses = {'minimax': minimax, 'nonsaturating': nonsaturating, 'lsgan': lsgan, 'wgan': wgan, 'wgan-gp': wgan_gp, 'hinge': hinge}
+gan_losses = {'minimax': minimax, 'nonsaturating': nonsaturating, 'lsgan': lsgan, 'wgan': wgan, 'wgan-gp': wgan_gp,
+              'hinge': hinge}
 
 def gan_loss(
     name: str, # 'minimax', 'nonsaturating', 'lsgan', 'wgan', 'wgan-gp' or 'hinge'

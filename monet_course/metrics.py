@@ -251,7 +251,8 @@ def score_folders(
     real, # folder of references
     fake, # folder of generated pictures
     extractor='inception', # one of `EXTRACTORS`, or an extractor
-    size: int | None = None, # scale pictures to this shorter side and cut out the middle square first; None: as they are
+    # scale pictures to this shorter side and cut out the middle square first; None: as they are
+    size: int | None = None,
     eps: float = 0.1, # threshold of MiFID
     batch: int = 32, # pictures at a time
     device=None, # None: the GPU if there is one

@@ -18,18 +18,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
 from PIL import Image
 from fastcore.basics import patch
+from torch import nn
 
 from .workshop.checkpoint import load_generator
 from .workshop.core import bar, one_line
 from .workshop.devices import pick_device
 from .workshop.files import is_disk_full, sweep
 from .workshop.folders import Report, batches, folder_jobs, size_of
-from .workshop.pictures import (PictureError, WORKING_SIZE, as_rgb, naming, open_picture, save_picture, split_alpha,
-                                            to_pil, to_tensor)
+from .workshop.pictures import (PictureError, WORKING_SIZE, as_rgb, naming, open_picture, save_picture,
+                                            split_alpha, to_pil, to_tensor)
 from .workshop.registry import declared
 
 # %% ../nbs/14_paint.ipynb #aef0a8f4
@@ -41,7 +41,8 @@ def pad_to(
     "Continue pictures at the right and at the bottom by their mirror image."
     for axis in (2, 3):
         n = x.shape[axis]
-        size = torch.sym_max((n + multiple - 1)//multiple, (smallest + multiple - 1)//multiple)*multiple # `max`, also of sizes that an export leaves open
+        # `max`, also of sizes that an export leaves open
+        size = torch.sym_max((n + multiple - 1)//multiple, (smallest + multiple - 1)//multiple)*multiple
         twice = torch.full((1,), 2*n, device=x.device)
         i = torch.arange(size, device=x.device) % twice
         x = x.index_select(axis, torch.minimum(i, twice - 1 - i))
@@ -71,7 +72,8 @@ def spans(
     cuts = [0, *((a + tile + b)//2//multiple*multiple for a, b in zip(starts, starts[1:])), size]
     ramp = lambda distance: .5 - .5*torch.cos(math.pi*((distance - halo)/blend).clamp(0, 1))
     pixels, one = torch.arange(tile) + .5, torch.ones(tile)
-    return [Span(a, a + tile, (lo - a, hi - a), (ramp(pixels) if a > 0 else one)*(ramp(tile - pixels) if a + tile < size else one))
+    return [Span(a, a + tile, (lo - a, hi - a),
+                 (ramp(pixels) if a > 0 else one)*(ramp(tile - pixels) if a + tile < size else one))
             for a, lo, hi in zip(starts, cuts, cuts[1:])]
 
 # %% ../nbs/14_paint.ipynb #b1f03120
@@ -110,7 +112,8 @@ def common_norms(
     net = deepcopy(net).eval()
     for m in list(net.modules()):
         for name, child in list(m._modules.items()): # under each of its names, if it has two
-            if isinstance(child, nn.InstanceNorm2d) and not child.track_running_stats: setattr(m, name, CommonNorm(child))
+            if isinstance(child, nn.InstanceNorm2d) and not child.track_running_stats:
+                setattr(m, name, CommonNorm(child))
     return net
 
 # %% ../nbs/14_paint.ipynb #5a135d69
@@ -131,8 +134,11 @@ class Tile:
         for span, n in zip((self.rows, self.cols), features.shape[2:]):
             (lo, hi), size = span.core, span.stop - span.start
             full = size + 2*self.margin
-            if full % n and n % full: raise ValueError(f'a norm sees {n} cells of {full} pixels: no tiles for this network; take a larger tile')
-            start, stop = lo and lo + self.margin, full if hi == size else hi + self.margin # the margin belongs to it at the picture's border
+            if full % n and n % full:
+                raise ValueError(f'a norm sees {n} cells of {full} pixels: no tiles for this network; take a larger '
+                                 'tile')
+            # the margin belongs to it at the picture's border
+            start, stop = lo and lo + self.margin, full if hi == size else hi + self.margin
             own.append(slice(start*n//full, stop*n//full))
         return features[:, :, own[0], own[1]]
 
@@ -144,16 +150,19 @@ class Tile:
 
 def tiles_of(height, width, tile, halo, blend, multiple, margin=0):
     "All tiles of a picture."
-    return [Tile(r, c, margin) for r in spans(height, tile, halo, blend, multiple) for c in spans(width, tile, halo, blend, multiple)]
+    return [Tile(r, c, margin) for r in spans(height, tile, halo, blend, multiple)
+            for c in spans(width, tile, halo, blend, multiple)]
 
 # %% ../nbs/14_paint.ipynb #4fef5c49
 class Painter:
     "Paints pictures of any size with a trained generator."
     def __init__(self,
-        net: nn.Module, # photos (n, 3, h, w) in [-1, 1] -> paintings; copied; what it does not declare is measured (`declared`)
+        # photos (n, 3, h, w) in [-1, 1] -> paintings; copied; what it does not declare is measured (`declared`)
+        net: nn.Module,
         device=None, # where it paints; default: 'cuda' where there is one, else 'cpu'
         tile: int = 1024, # pictures of more than tile x tile pixels are painted in tiles of this side, or of 4 times the net's reach if that is more
-        exact: bool = True, # large pictures: measure the statistics of all tiles; False: of a thumbnail (faster, another tone)
+        # large pictures: measure the statistics of all tiles; False: of a thumbnail (faster, another tone)
+        exact: bool = True,
     ):
         if tile < 32: raise ValueError(f'tile={tile}: at least 32 pixels')
         self.device, self.exact = pick_device(device), exact
@@ -164,7 +173,8 @@ class Painter:
         self.tile = max(math.ceil(tile/self.multiple), 8)*self.multiple
         self.blend = max(min(32, self.tile//8), 2*self.multiple)
 
-    def __repr__(self): return f'Painter({type(self.net).__name__}, tile={self.tile}, halo={self.halo}, device={str(self.device)!r})'
+    def __repr__(self):
+        return f'Painter({type(self.net).__name__}, tile={self.tile}, halo={self.halo}, device={str(self.device)!r})'
 
 # %% ../nbs/14_paint.ipynb #0e500958
 @patch
@@ -177,7 +187,8 @@ def paint_tensor(self:Painter,
     (h, w), area = x.shape[2:], self.tile**2
     x = pad_to(x, self.multiple, self.smallest)
     at_once = area//(x.shape[2]*x.shape[3]) # pictures
-    painted = [self.net(part.to(self.device)).float().cpu() if at_once else self.paint_tiles(part, progress) for part in x.split(at_once or 1)]
+    painted = [self.net(part.to(self.device)).float().cpu() if at_once else self.paint_tiles(part, progress)
+               for part in x.split(at_once or 1)]
     return torch.cat(painted)[:, :, :h, :w]
 
 @patch
@@ -246,7 +257,8 @@ def paint_alike(self:Painter,
 def paint(self:Painter,
     picture, # a PIL picture of any mode, a uint8 array, or the path of a file
     strength: float = 1., # 0: the photo, 1: the painting
-    size: int | None = WORKING_SIZE, # longer side in pixels at which it is painted; None: the picture's own size, in tiles
+    # longer side in pixels at which it is painted; None: the picture's own size, in tiles
+    size: int | None = WORKING_SIZE,
     full_size: bool = False, # enlarge the painting to the picture's own size
     progress: bool | None = False, # a bar over the tiles of a large picture; None: where somebody can see it
 ) -> Image.Image: # upright; RGBA if the picture has transparency, else RGB
@@ -286,10 +298,12 @@ def paint_batch(self:Painter, jobs, strength=1., size=None, full_size=False, pro
         mixed = 1. if full_size else strength # `enlarged` mixes in the photo at its own size
         try: paintings = self.paint_alike([parts for *_, parts in now], mixed, progress)
         except (RuntimeError, MemoryError) as e:
-            advice = '; a smaller tile needs less memory' if isinstance(e, (MemoryError, torch.OutOfMemoryError)) else ''
+            advice = '; a smaller tile needs less memory' if isinstance(e,
+                                                                        (MemoryError, torch.OutOfMemoryError)) else ''
             yield from ((photo, painting, f'{photo}: {one_line(e)}{advice}') for photo, painting, _ in now)
         else:
-            for (photo, painting, _), p in zip(now, paintings): yield photo, painting, write(p, painting, photo if full_size else None, strength)
+            for (photo, painting, _), p in zip(now, paintings):
+                yield photo, painting, write(p, painting, photo if full_size else None, strength)
 
 # %% ../nbs/14_paint.ipynb #99389149
 def write(picture, path, photo=None, strength=1.):
@@ -300,7 +314,8 @@ def write(picture, path, photo=None, strength=1.):
         save_picture(picture, path)
     except Exception as e:
         if is_disk_full(e):
-            raise OSError(getattr(e, 'errno', None) or errno.ENOSPC, f'{path}: the disk is full; make room and run it again') from None
+            raise OSError(getattr(e, 'errno', None) or errno.ENOSPC,
+                          f'{path}: the disk is full; make room and run it again') from None
         return f'{path}: cannot be written ({one_line(e)})'
 
 # %% ../nbs/14_paint.ipynb #e9988721
@@ -352,12 +367,15 @@ DIRECTIONS = ('photo2monet', 'monet2photo')
 SHIPPED = Path(files('monet_course'))/'weights'/'monet.safetensors'
 
 def weights_file(
-    run=None, # folder of a run or of runs, a `Run`, or a .safetensors file; None: the painter that comes with the package
+    # folder of a run or of runs, a `Run`, or a .safetensors file; None: the painter that comes with the package
+    run=None,
     direction: str = 'photo2monet', # or 'monet2photo'
 ) -> Path:
     "Where the weights are."
     if direction not in DIRECTIONS: raise ValueError(f"direction={direction!r}: choose one of {', '.join(DIRECTIONS)}")
-    if run is None and direction != 'photo2monet': raise ValueError(f'direction={direction!r}: the painter that comes with the package knows only photo2monet; name a run')
+    if run is None and direction != 'photo2monet':
+        raise ValueError(f'direction={direction!r}: the painter that comes with the package knows only photo2monet; '
+                         'name a run')
     path = Path(getattr(run, 'path', SHIPPED if run is None else run))
     if not path.exists(): raise FileNotFoundError(f'{path}: there is no such run or file')
     if path.is_file():
@@ -366,7 +384,10 @@ def weights_file(
     if (path/f'{direction}.safetensors').is_file(): return path/f'{direction}.safetensors'
     newest = newest_run(path, direction)
     other = next((d for d in DIRECTIONS if (path/f'{d}.safetensors').is_file()), None)
-    if not newest: raise FileNotFoundError(f'{path}: no {direction}.safetensors in it; ' + (f'this run paints {other} only' if other else 'a run has it after its first checkpoint'))
+    if not newest:
+        raise FileNotFoundError(f'{path}: no {direction}.safetensors in it; '
+                                + (f'this run paints {other} only' if other
+                                   else 'a run has it after its first checkpoint'))
     return newest/f'{direction}.safetensors'
 
 def newest_run(
@@ -379,7 +400,8 @@ def newest_run(
 
 @patch(cls_method=True)
 def load(cls:Painter,
-    run_or_weights=None, # folder of a run or of runs, a `Run`, or a .safetensors file; None: the painter that comes with the package
+    # folder of a run or of runs, a `Run`, or a .safetensors file; None: the painter that comes with the package
+    run_or_weights=None,
     device=None, # where it paints; default: 'cuda' where there is one, else 'cpu'
     direction: str = 'photo2monet', # or 'monet2photo'
     **kwargs, # tile, exact

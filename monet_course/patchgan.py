@@ -32,7 +32,8 @@ def conv_specs(
     if not isinstance(model_or_layers, nn.Module): return list(model_or_layers)
     leaves = [m for m in model_or_layers.modules() if not list(m.children()) and not isinstance(m, _pointwise)]
     for m in leaves:
-        if not isinstance(m, nn.Conv2d): raise ValueError(f"{type(m).__name__}: only convolutions in a row can be counted")
+        if not isinstance(m, nn.Conv2d):
+            raise ValueError(f"{type(m).__name__}: only convolutions in a row can be counted")
     return [(m.dilation[0]*(m.kernel_size[0] - 1) + 1, m.stride[0], m.padding[0]) for m in leaves]
 
 # %% ../nbs/09_patchgan.ipynb #439209b8
@@ -76,7 +77,8 @@ class PatchGAN(nn.Sequential):
     def forward(self, x):
         h, w = x.shape[-2:]
         if min(h, w) < self.min_size:
-            raise ValueError(f"picture of {h}x{w} pixels: this discriminator needs at least {self.min_size}x{self.min_size}")
+            raise ValueError(f"picture of {h}x{w} pixels: this discriminator needs at least "
+                             f"{self.min_size}x{self.min_size}")
         return super().forward(x)
 
 # %% ../nbs/09_patchgan.ipynb #d5d13e93
@@ -130,7 +132,8 @@ def full_disc(
 ) -> nn.Sequential: # picture (n, 3, size, size) -> raw scores (n, 1)
     "A discriminator in the style of DCGAN: one number for the whole picture."
     steps = (max(size//end, 1)).bit_length() - 1
-    if steps < 1 or end * 2**steps != size: raise ValueError(f"size={size}: allowed are {end} (`end`) times 2, 4, 8, ...")
+    if steps < 1 or end * 2**steps != size:
+        raise ValueError(f"size={size}: allowed are {end} (`end`) times 2, 4, 8, ...")
     chs = [3] + [min(width * 2**i, max_width) for i in range(steps)]
     convs = [conv_block(a, b, norm='instance' if i else 'none') for i, (a, b) in enumerate(zip(chs, chs[1:]))]
     flat = chs[-1] * end**2

@@ -15,17 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .workshop.devices import device_facts
 from .cyclegan import discriminator_loss
-from .workshop.pictures import to_batch, to_pil
-from .workshop.truth import check_pairs, texture_error, tone_error
 from .dcgan import descend, evaluating
 from .losses import gan_loss
-from .workshop.truth import paired_scores
 from .patchgan import patchgan
 from .train import flat_then_linear
 from .unet import unet_generator
+from .workshop.devices import device_facts
 from .workshop.method import frozen
+from .workshop.pictures import to_batch, to_pil
+from .workshop.truth import check_pairs, paired_scores, texture_error, tone_error
 
 # %% ../nbs/10_pix2pix.ipynb #45c876f5
 def draw_pairs(
@@ -49,7 +48,8 @@ def evidence(
     "What the judge gets to see."
     if not conditional: return painting
     if len(photo) != len(painting) or photo.shape[2:] != painting.shape[2:]:
-        raise ValueError(f"photo {tuple(photo.shape)}, painting {tuple(painting.shape)}: give as many of each, of one size")
+        raise ValueError(f"photo {tuple(photo.shape)}, painting {tuple(painting.shape)}: give as many of each, of one "
+                         "size")
     return torch.cat([photo, painting], 1)
 
 # %% ../nbs/10_pix2pix.ipynb #a4cb1e98
@@ -92,7 +92,8 @@ def make_pix2pix(
 ) -> tuple: # generator, discriminator
     "The two networks of `s`."
     gen = unet_generator(s.levels, s.width, up='resize', norm='batch')
-    return drop_inner(gen, s.dropout), patchgan(s.disc_layers, s.disc_width, s.disc_norm, in_ch=6 if s.conditional else 3)
+    return drop_inner(gen, s.dropout), patchgan(s.disc_layers, s.disc_width, s.disc_norm,
+                                                in_ch=6 if s.conditional else 3)
 
 # %% ../nbs/10_pix2pix.ipynb #b160a6cc
 def train_on_pairs(
@@ -131,11 +132,13 @@ def train_pix2pix(
 ) -> list: # a dict of losses for every step: l1, gan, disc
     "D learns from a true pair and a made one, then G from D and from the truth."
     loss, device = gan_loss(s.adversarial), next(gen.parameters()).device
-    opts = [torch.optim.Adam(net.parameters(), s.lr, (0.5, 0.999), fused=device_facts(device).fused) for net in (gen, disc)]
+    opts = [torch.optim.Adam(net.parameters(), s.lr, (0.5, 0.999), fused=device_facts(device).fused)
+            for net in (gen, disc)]
     def batch(step):
         for opt in opts: opt.param_groups[0]['lr'] = s.lr*flat_then_linear(step/s.steps)
         return [t.to(device) for t in draw_pairs(photos, paintings, s.bs)]
-    def loss_of_disc(x, y, fake): return discriminator_loss(disc, evidence(x, y, s.conditional), evidence(x, fake, s.conditional), loss)
+    def loss_of_disc(x, y, fake):
+        return discriminator_loss(disc, evidence(x, y, s.conditional), evidence(x, fake, s.conditional), loss)
     def gen_losses(x, y, fake): return pair_losses(disc, x, y, fake, s, loss)
     return train_on_pairs(gen, opts, batch, loss_of_disc if s.gan else None, gen_losses, s)
 
@@ -160,4 +163,5 @@ def scores(
 ) -> dict: # tone, texture, psnr, ssim
     "How far from the truth, in four numbers."
     check_pairs(painted, truth)
-    return dict(tone=tone_error(painted, truth), texture=texture_error(painted, truth), **paired_scores(truth, painted)._asdict())
+    return dict(tone=tone_error(painted, truth), texture=texture_error(painted, truth),
+                **paired_scores(truth, painted)._asdict())

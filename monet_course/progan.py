@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from .dcgan import adam, draw_noise, r1_penalty, take_turns
-from .workshop.core import check_positive
 from .losses import gan_loss, gan_losses
-from .workshop.core import check_choice
 from .train import Ema
+from .workshop.core import check_choice, check_positive
 
 # %% ../nbs/23_progan.ipynb #a8b0adef
 class EqualConv(nn.Conv2d):
@@ -83,7 +82,8 @@ class ProSettings:
         check_positive(latent=self.latent, phase=self.phase, steps=self.steps, bs=self.bs, r1_every=self.r1_every)
         for width in self.widths: check_positive(widths=width)
         check_choice('loss', self.loss, [name for name in gan_losses if not name.startswith('wgan')])
-        if self.std and self.bs < 2: raise ValueError(f"bs={self.bs}: std=True compares pictures, so 2 or more are needed")
+        if self.std and self.bs < 2:
+            raise ValueError(f"bs={self.bs}: std=True compares pictures, so 2 or more are needed")
 
     @property
     def last(self): return len(self.widths) - 1 # number of the last stage; the first is 0
@@ -112,9 +112,11 @@ class ProGenerator(nn.Module):
     ):
         super().__init__()
         def act(): return nn.LeakyReLU(0.2), PixelNorm()
-        def block(a, b): return nn.Sequential(nn.Upsample(scale_factor=2), EqualConv(a, b), *act(), EqualConv(b, b), *act())
+        def block(a, b):
+            return nn.Sequential(nn.Upsample(scale_factor=2), EqualConv(a, b), *act(), EqualConv(b, b), *act())
         w = s.widths
-        first = nn.Sequential(PixelNorm(), EqualLinear(s.latent, 16*w[0]), nn.Unflatten(1, (w[0], 4, 4)), *act(), EqualConv(w[0], w[0]), *act())
+        first = nn.Sequential(PixelNorm(), EqualLinear(s.latent, 16*w[0]), nn.Unflatten(1, (w[0], 4, 4)), *act(),
+                              EqualConv(w[0], w[0]), *act())
         self.blocks = nn.ModuleList([first] + [block(a, b) for a, b in zip(w, w[1:])])
         self.to_rgb = nn.ModuleList([EqualConv(c, 3, 1, gain=1) for c in w])
         set_stage(self, s.last)
@@ -137,7 +139,8 @@ class ProDiscriminator(nn.Module):
         def block(a, b): return nn.Sequential(EqualConv(a, a), act(), EqualConv(a, b), act(), nn.AvgPool2d(2))
         w = s.widths
         crowd = [MinibatchStd()] if s.std else []
-        end = nn.Sequential(*crowd, EqualConv(w[0] + len(crowd), w[0]), act(), EqualConv(w[0], w[0], 4, padding=0), act(),
+        end = nn.Sequential(*crowd, EqualConv(w[0] + len(crowd), w[0]), act(), EqualConv(w[0], w[0], 4, padding=0),
+                            act(),
                             nn.Flatten(), EqualLinear(w[0], 1, gain=1), nn.Flatten(0))
         self.blocks = nn.ModuleList([end] + [block(b, a) for a, b in zip(w, w[1:])])
         self.from_rgb = nn.ModuleList([nn.Sequential(EqualConv(3, c, 1), act()) for c in w])
@@ -145,7 +148,8 @@ class ProDiscriminator(nn.Module):
 
     def forward(self, x):
         k, size = self.stage, 4*2**self.stage
-        if x.shape[1:] != (3, size, size): raise ValueError(f"a batch of shape {tuple(x.shape)}: at stage {k} it must be (n, 3, {size}, {size})")
+        if x.shape[1:] != (3, size, size):
+            raise ValueError(f"a batch of shape {tuple(x.shape)}: at stage {k} it must be (n, 3, {size}, {size})")
         h = self.from_rgb[k](x)
         for i in range(k, -1, -1):
             h = self.blocks[i](h)
@@ -168,7 +172,8 @@ def stage_at(
     s: ProSettings, # grow, phase and widths
 ) -> tuple: # stage, alpha
     "The schedule."
-    k = step//s.phase                                                    # number of the phase: 0 settles 4x4, 1 fades 8x8 in, 2 settles it
+    # number of the phase: 0 settles 4x4, 1 fades 8x8 in, 2 settles it
+    k = step//s.phase
     if not s.grow or k >= 2*s.last: return s.last, 1.
     return (k + 1)//2, (step % s.phase + 1)/s.phase if k % 2 else 1.
 
@@ -197,4 +202,5 @@ def train_progan(
     def after(step, gen):
         ema.update(gen, step - 1)
         return bool(watch and watch(step, ema.net))
-    return ema.net, take_turns(gen, disc, (adam(gen, s, 0.99), adam(disc, s, 0.99)), batch, loss_of_disc, loss_of_gen, s.steps, watch=after)
+    return ema.net, take_turns(gen, disc, (adam(gen, s, 0.99), adam(disc, s, 0.99)), batch, loss_of_disc, loss_of_gen,
+                               s.steps, watch=after)

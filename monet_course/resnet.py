@@ -9,6 +9,7 @@ __all__ = ['NORMS', 'PADDINGS', 'InstanceNorm2d', 'norm_layer', 'conv_norm_relu'
 
 # %% ../nbs/07_resnet_generator.ipynb #9dc56754
 import copy
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -111,7 +112,8 @@ def check_image(
         if side % multiple or side < smallest:
             below = side // multiple * multiple
             sizes = f"{below} or {below + multiple}" if below >= smallest else f"{smallest}"
-            raise ValueError(f"{name}={side}: must be a multiple of {multiple} and at least {smallest}; {sizes} would do.{advice}")
+            raise ValueError(f"{name}={side}: must be a multiple of {multiple} and at least {smallest}; {sizes} would "
+                             f"do.{advice}")
 
 # %% ../nbs/07_resnet_generator.ipynb #51b9aa67
 class ResNetGenerator(nn.Module):

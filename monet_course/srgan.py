@@ -17,15 +17,14 @@ from PIL import Image
 from torch import nn
 
 from .cyclegan import discriminator_loss
-from .workshop.pictures import MAX_PIXELS, as_rgb, to_pil, to_tensor
 from .dcgan import adam
 from .layers import upsample
-from .workshop.core import check_positive
 from .losses import gan_loss, gan_losses
-from .workshop.core import check_choice
 from .pix2pix import train_on_pairs
 from .resnet import ResidualBlock, conv_norm_relu, start_at_zero
+from .workshop.core import check_choice, check_positive
 from .workshop.method import frozen
+from .workshop.pictures import MAX_PIXELS, as_rgb, to_pil, to_tensor
 
 # %% ../nbs/24_srgan.ipynb #3f05457c
 SCALES = (2, 4, 8)
@@ -37,7 +36,8 @@ def shrink(
     "Reduce pictures, bicubic with antialiasing."
     check_choice('scale', scale, SCALES)
     if pictures.shape[-2] % scale or pictures.shape[-1] % scale:
-        raise ValueError(f"pictures of {pictures.shape[-2]}x{pictures.shape[-1]} pixels: height and width must be multiples of {scale}")
+        raise ValueError(f"pictures of {pictures.shape[-2]}x{pictures.shape[-1]} pixels: height and width must be "
+                         f"multiples of {scale}")
     return F.interpolate(pictures, scale_factor=1/scale, mode='bicubic', antialias=True).clamp(-1, 1)
 
 def bicubic(
@@ -56,16 +56,19 @@ class SRGenerator(nn.Module):
         scale: int, # how many times as large: 2, 4 or 8
     ):
         super().__init__()
-        self.scale, self.reach = scale, 2 + 2*blocks + 2                    # low-resolution pixels that a result depends on, each way
+        # low-resolution pixels that a result depends on, each way
+        self.scale, self.reach = scale, 2 + 2*blocks + 2
         self.stem = conv_norm_relu(3, width, 5, norm='none', padding='reflect')
         self.blocks = nn.Sequential(*[ResidualBlock(width, 'none', 'reflect') for _ in range(blocks)])
-        doublings = [(upsample(width, width, 'shuffle', padding='reflect'), nn.LeakyReLU(0.2)) for _ in range(scale.bit_length() - 1)]
+        doublings = [(upsample(width, width, 'shuffle', padding='reflect'), nn.LeakyReLU(0.2))
+                     for _ in range(scale.bit_length() - 1)]
         self.up = nn.Sequential(*sum(doublings, ()))
         self.head = start_at_zero(nn.Conv2d(width, 3, 3, padding=1, padding_mode='reflect'))
 
     def forward(self, low):
         if low.ndim != 4 or low.shape[1] != 3 or min(low.shape[2:]) < 4:
-            raise ValueError(f"a batch of shape {tuple(low.shape)}: expected (n, 3, height, width) with sides of 4 or more")
+            raise ValueError(f"a batch of shape {tuple(low.shape)}: expected (n, 3, height, width) with sides of 4 or "
+                             "more")
         x = self.stem(low)
         return bicubic(low, self.scale) + self.head(self.up(x + self.blocks(x)))
 
@@ -119,7 +122,8 @@ class SRSettings:
         check_choice('loss', self.loss, gan_losses)
         weights = self.pixel, self.feature, self.gan
         if min(weights) < 0 or max(weights) <= 0:
-            raise ValueError(f"pixel={self.pixel}, feature={self.feature}, gan={self.gan}: weights are 0 or more, and one is above 0")
+            raise ValueError(f"pixel={self.pixel}, feature={self.feature}, gan={self.gan}: weights are 0 or more, and "
+                             "one is above 0")
 
     @property
     def needs_disc(self): return self.feature > 0 or self.gan > 0
@@ -160,7 +164,8 @@ def train_sr(
     disc: nn.Sequential | None = None, # a row of layers that scores patches; needed where `s` has weights for it
 ) -> list: # one dict of unweighted losses a step
     "Train an enlarger, alone or against a discriminator."
-    if s.needs_disc and disc is None: raise ValueError(f"disc=None: feature={s.feature} and gan={s.gan} need a discriminator")
+    if s.needs_disc and disc is None:
+        raise ValueError(f"disc=None: feature={s.feature} and gan={s.gan} need a discriminator")
     if not pictures.is_floating_point(): raise ValueError(f"pictures={pictures.dtype}: give floats in [-1, 1]")
     device, loss = next(net.parameters()).device, gan_loss(s.loss)
     def batch(step):
@@ -198,13 +203,15 @@ def enlarge(
     tile: int = 96, # see `in_tiles`: smaller needs less memory
 ): # the same kind of picture, `net.scale` times as large
     "Enlarge one picture."
-    if not isinstance(net, SRGenerator): raise ValueError(f"net={type(net).__name__}: give a network made by sr_generator")
+    if not isinstance(net, SRGenerator):
+        raise ValueError(f"net={type(net).__name__}: give a network made by sr_generator")
     if not isinstance(picture, (Image.Image, np.ndarray)):
         raise ValueError(f"picture={type(picture).__name__}: give a PIL picture or a uint8 array (height, width, 3)")
     low = to_tensor(as_rgb(picture) if isinstance(picture, Image.Image) else picture)
     h, w = low.shape[1:]
     if min(h, w) < 4: raise ValueError(f"picture of {h}x{w} pixels: both sides need 4 or more")
     if h*w*net.scale**2 > MAX_PIXELS:
-        raise ValueError(f"picture of {h}x{w} pixels: {net.scale} times as large it would have more than {MAX_PIXELS:,} pixels")
+        raise ValueError(f"picture of {h}x{w} pixels: {net.scale} times as large it would have more than "
+                         f"{MAX_PIXELS:,} pixels")
     large = to_pil(in_tiles(net, low[None], tile)[0])
     return large if isinstance(picture, Image.Image) else np.asarray(large)

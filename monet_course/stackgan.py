@@ -15,13 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .dcgan import GanSettings, adam, dcgan_generator, descend, doublings, down_layers, evaluating, norm_act, take_turns
+from .dcgan import (GanSettings, adam, dcgan_generator, descend, doublings, down_layers, evaluating,
+                                norm_act, take_turns)
 from .layers import upsample
 from .losses import gan_loss
 from .resnet import ResidualBlock, conv_norm_relu
 from .train import Ema
 from .vae import kl_divergence, reparametrise
-from .workshop.captions import ATTRIBUTES, all_scenes, check_scenes, paint_scenes, read_words, say, vocabulary
+from .workshop.captions import (ATTRIBUTES, all_scenes, check_scenes, paint_scenes, read_words, say,
+                                            vocabulary)
 from .workshop.core import check_choice, check_positive
 from .workshop.devices import best_device
 

@@ -118,7 +118,8 @@ def unet_generator(
     skip: bool = False, # output = input + change, starting as the identity (no tanh)
     padding: str = 'zeros', # border of the convolutions: "zeros", "replicate" or "reflect"; transposed: zeros only
     squint: int = 1, # see only means of squares of this side: a power of 2, at most 2**levels
-    margin: int = 0, # pixels of mirror image around the picture, cut off again, in evaluation mode; a multiple of 2**levels
+    # pixels of mirror image around the picture, cut off again, in evaluation mode; a multiple of 2**levels
+    margin: int = 0,
     in_ch: int = 3, # channels of the input
     out_ch: int = 3, # channels of the output
 ) -> nn.Module: # (n, in_ch, h, w) -> (n, out_ch, h, w)

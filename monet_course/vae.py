@@ -34,7 +34,8 @@ def digit_tensor(
 ) -> torch.Tensor: # float (n, 1, 28, 28) in [-1, 1]
     "Bytes 0..255 become a batch of one channel, -1..1."
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (28, 28):
-        raise ValueError(f"images={getattr(images, 'dtype', type(images).__name__)} {np.shape(images)}: give a uint8 array (n, 28, 28)")
+        raise ValueError(f"images={getattr(images, 'dtype', type(images).__name__)} {np.shape(images)}: give a uint8 "
+                         "array (n, 28, 28)")
     x = torch.tensor(images[:, None], device=pick_device(device))
     return x.float().div_(127.5).sub_(1)
 
@@ -54,7 +55,8 @@ def puzzles(
 ) -> tuple: # pictures (n + n/5, 1, 28, 28) and probabilities (n + n/5, 10)
     "Blend half of the digits with a neighbour and add noise, coarse or fine; the targets say so."
     n, y = len(x), F.one_hot(y, 10).float()
-    share = torch.rand(n, 1, device=x.device)/2*(torch.rand(n, 1, device=x.device) < 0.5)        # of the neighbour, below a half
+    # of the neighbour, below a half
+    share = torch.rand(n, 1, device=x.device)/2*(torch.rand(n, 1, device=x.device) < 0.5)
     cells = (4, 7, 14, 28)[torch.randint(4, ()).item()]
     noise = F.interpolate(torch.rand(n//5, 1, cells, cells, device=x.device)*2 - 1, size=28)
     x, y = x.lerp(x.roll(1, 0), share[..., None, None]), y.lerp(y.roll(1, 0), share)
@@ -77,7 +79,8 @@ def digit_classifier(
         rate = torch.optim.lr_scheduler.OneCycleLR(opt, 0.01, total_steps=n_steps)
         order = torch.cat([torch.randperm(len(x)) for _ in range(epochs)]).view(-1, 100)
         for batch in order.to(x.device):
-            moved = x[batch].roll(torch.randint(-1, 2, (2,)).tolist(), (2, 3))   # a pixel to the side: more digits for free
+            # a pixel to the side: more digits for free
+            moved = x[batch].roll(torch.randint(-1, 2, (2,)).tolist(), (2, 3))
             pictures, answers = puzzles(moved, y[batch]) if careful else (moved, y[batch])
             loss = F.cross_entropy(model(pictures), answers)
             opt.zero_grad(); loss.backward(); opt.step(); rate.step()
@@ -106,7 +109,8 @@ def squared_error(
     x: torch.Tensor, # the pictures it should have made, same shape
 ) -> torch.Tensor: # (n,)
     "Squared distance of each picture from its original, summed over the pixels."
-    if x_hat.shape != x.shape: raise ValueError(f"x_hat={tuple(x_hat.shape)}, x={tuple(x.shape)}: the shapes must be equal")
+    if x_hat.shape != x.shape:
+        raise ValueError(f"x_hat={tuple(x_hat.shape)}, x={tuple(x.shape)}: the shapes must be equal")
     return (x_hat - x).square().flatten(1).sum(1)
 
 # %% ../nbs/02_autoencoders.ipynb #49dddf52
@@ -120,12 +124,14 @@ class AE(nn.Module):
         check_positive(latent=latent, hidden=hidden)
         self.latent = latent
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, hidden), nn.ReLU(), nn.Linear(hidden, latent))
-        self.decoder = nn.Sequential(nn.Linear(latent, hidden), nn.ReLU(), nn.Linear(hidden, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28)))
+        self.decoder = nn.Sequential(nn.Linear(latent, hidden), nn.ReLU(), nn.Linear(hidden, 784), nn.Tanh(),
+                                     nn.Unflatten(1, (1, 28, 28)))
 
     def encode(self, x): return self.encoder(check_digits(x))
 
     def decode(self, z):
-        if z.ndim != 2 or z.shape[1] != self.latent: raise ValueError(f"z={tuple(z.shape)}: expected (n, {self.latent})")
+        if z.ndim != 2 or z.shape[1] != self.latent:
+            raise ValueError(f"z={tuple(z.shape)}: expected (n, {self.latent})")
         return self.decoder(z)
 
     def forward(self, x): return self.decode(self.encode(x))
@@ -139,7 +145,8 @@ def digit_dls(
     check_positive(bs=bs)
     def loader(train):
         x = digit_tensor(digits(train, full)[0])
-        dl = DataLoader(range(len(x)), bs=bs, shuffle=train, create_batch=lambda i: (x[i], x[i]), retain=lambda batch, _: batch)
+        dl = DataLoader(range(len(x)), bs=bs, shuffle=train, create_batch=lambda i: (x[i], x[i]), retain=lambda batch,
+                        _: batch)
         dl.rng = random.Random(torch.randint(2**31, ()).item())
         return dl
     return DataLoaders(loader(True), loader(False), device=best_device())
@@ -152,7 +159,8 @@ def fit_digits(
     full: str | None = None, # folder for the whole of MNIST; None: the 5,000 digits that need no network
 ) -> Learner: # `.recorder.values` has (training loss, validation loss) of every epoch
     "Train `model` with Adam in a fastai `Learner`, quietly."
-    adam = partial(OptimWrapper, opt=torch.optim.Adam, fused=device_facts(best_device()).fused)           # fused: one pass over the weights
+    # fused: one pass over the weights
+    adam = partial(OptimWrapper, opt=torch.optim.Adam, fused=device_facts(best_device()).fused)
     learn = Learner(digit_dls(full=full), model, loss_func=loss_func, opt_func=adam)
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, lr)
     return learn
@@ -238,7 +246,8 @@ def interpolate(
     steps: int = 8, # codes on the way, both ends counted, 2 or more
 ) -> torch.Tensor: # (steps, dim); row 0 is z1
     "t z1 + (1 - t) z2 for t from 1 down to 0."
-    if z1.ndim != 1 or z1.shape != z2.shape: raise ValueError(f"z1={tuple(z1.shape)}, z2={tuple(z2.shape)}: both must be (dim,)")
+    if z1.ndim != 1 or z1.shape != z2.shape:
+        raise ValueError(f"z1={tuple(z1.shape)}, z2={tuple(z2.shape)}: both must be (dim,)")
     if steps < 2: raise ValueError(f"steps={steps}: at least 2")
     t = torch.linspace(1, 0, steps, device=z1.device)[:, None]
     return t*z1 + (1 - t)*z2

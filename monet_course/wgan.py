@@ -61,7 +61,8 @@ def between(
     fake: torch.Tensor, # of the same shape
 ) -> torch.Tensor: # of the same shape
     "A random point on the line from each fake to its real partner."
-    if real.shape != fake.shape: raise ValueError(f"real {tuple(real.shape)}, fake {tuple(fake.shape)}: the shapes must be equal")
+    if real.shape != fake.shape:
+        raise ValueError(f"real {tuple(real.shape)}, fake {tuple(fake.shape)}: the shapes must be equal")
     u = torch.rand(len(real), *[1]*(real.ndim - 1)).to(real)
     return u*real + (1 - u)*fake
 

@@ -15,7 +15,8 @@ from shutil import copy
 
 from jobs import ROOT, Job, notebooks, run_all
 
-EXECUTE = [sys.executable, '-c', 'from nbclient.cli import main; main()', '--kernel_name=python3'] # the command jupyter-execute
+# the command jupyter-execute
+EXECUTE = [sys.executable, '-c', 'from nbclient.cli import main; main()', '--kernel_name=python3']
 
 
 def settings():
@@ -26,7 +27,8 @@ def settings():
 
 def code(path):
     "The source of each code cell."
-    return [''.join(c['source']) for c in json.loads((ROOT/path).read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
+    return [''.join(c['source']) for c in json.loads((ROOT/path).read_text(encoding='utf-8'))['cells']
+            if c['cell_type'] == 'code']
 
 
 def extras(path):
@@ -68,7 +70,8 @@ def main():
         passed = run_all(plain, args.limit, args.workers)
         if more and 'WHEEL' in os.environ: # without it, the extras are there already
             named = ','.join(sorted({extra for nb in nbs for extra in wanted[nb]}))
-            subprocess.run([sys.executable, '-m', 'pip', 'install', '-qq', '--disable-pip-version-check', f'monet_course[{named}] @ {Path(os.environ["WHEEL"]).as_uri()}'], check=True)
+            subprocess.run([sys.executable, '-m', 'pip', 'install', '-qq', '--disable-pip-version-check',
+                            f'monet_course[{named}] @ {Path(os.environ["WHEEL"]).as_uri()}'], check=True)
             print(f'anywhere: with the extras {named}', flush=True)
         passed += run_all(more, args.limit, args.workers)
     print(f'anywhere: {passed} notebooks run alone, {len(nbs) - passed} do not')

@@ -10,7 +10,8 @@ from pathlib import Path
 
 def modules(library):
     "{path: text} of all modules, without what nbdev 3 writes differently; the index as a dict."
-    found = {path.relative_to(library): re.sub(r'\n\nDocs: \S+(?=""")|^#\|.*\n', '', path.read_text(encoding='utf-8'), flags=re.M) for path in library.rglob('*.py')}
+    found = {path.relative_to(library): re.sub(r'\n\nDocs: \S+(?=""")|^#\|.*\n', '', path.read_text(encoding='utf-8'),
+                                               flags=re.M) for path in library.rglob('*.py')}
     index = runpy.run_path(library/'_modidx.py')['d']
     index['syms'] = {module: names for module, names in index['syms'].items() if names}
     return {**found, Path('_modidx.py'): index}

@@ -47,8 +47,11 @@ class Visitor:
     def state(self): return self.find('painter').get_attribute('data-state')
     def says(self): return self.find('status').text
     def give(self, path): self.find('file').send_keys(str(path))
-    def choose(self, side): self.driver.execute_script('const s = document.getElementById("side"); s.value = arguments[0]; s.onchange()', str(side))
-    def part(self): return float(self.driver.execute_script('return getComputedStyle(document.getElementById("after")).clipPath').split('%')[0].rpartition('(')[2].split()[-1])
+    def choose(self, side):
+        self.driver.execute_script('const s = document.getElementById("side"); s.value = arguments[0]; s.onchange()',
+                                   str(side))
+    def part(self):
+        return float(self.driver.execute_script('return getComputedStyle(document.getElementById("after")).clipPath').split('%')[0].rpartition('(')[2].split()[-1])
 
     def wait(self, state='done'):
         "Until the page is in this state; its words if it comes into another."
@@ -70,7 +73,8 @@ def photo_of(width, height):
     "A picture with something of everything: slopes, edges, noise."
     y, x = np.mgrid[:height, :width]
     rings = 127 + 127*np.sin(np.hypot(x - width/3, y - height/2)/9)
-    pixels = np.stack([255*x/width, rings, 255*y/height], 2) + np.random.default_rng(0).normal(0, 12, (height, width, 3))
+    pixels = np.stack([255*x/width, rings, 255*y/height], 2) + np.random.default_rng(0).normal(0, 12,
+                                                                                               (height, width, 3))
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
@@ -92,10 +96,13 @@ def paints(visitor, painter, folder):
     photo_of(512, 512).save(folder/'square.png')
     visitor.give(folder/'square.png'); visitor.wait()
     assert not levels(visitor.canvas('before'), photo_of(512, 512)).any(), 'the photo was changed on its way in'
-    off, seconds = same_as_pytorch(visitor, painter, (512, 512)), float(visitor.find('painter').get_attribute('data-seconds'))
-    print(f'paint: 512x512 in {seconds:.1f} s on one thread; from PyTorch at most {off.max()} level, {off.mean():.4f} in the mean')
+    off, seconds = same_as_pytorch(visitor, painter,
+                                   (512, 512)), float(visitor.find('painter').get_attribute('data-seconds'))
+    print(f'paint: 512x512 in {seconds:.1f} s on one thread; from PyTorch at most {off.max()} level, {off.mean():.4f} '
+          'in the mean')
     lying = photo_of(301, 187)
-    lying.save(folder/'lying.jpg', exif=bytes.fromhex('45786966000049492a0008000000010012010300010000000600000000000000'), quality=95)
+    lying.save(folder/'lying.jpg',
+               exif=bytes.fromhex('45786966000049492a0008000000010012010300010000000600000000000000'), quality=95)
     visitor.give(folder/'lying.jpg'); time.sleep(.2); visitor.wait()
     same_as_pytorch(visitor, painter, (187, 301))
 
@@ -122,9 +129,11 @@ def slides(visitor):
     for keys, hidden in [(Keys.ARROW_RIGHT*3, 47), (Keys.END, 0), (Keys.HOME, 100), (Keys.ARROW_RIGHT, 99)]:
         slider.send_keys(keys)
         got, text = visitor.part(), slider.get_attribute('aria-valuetext')
-        assert (got, text) == (hidden, f'{100 - hidden} percent painting'), f'the keys leave {got}% of the painting hidden instead of {hidden}%, and say {text}'
+        assert (got, text) == (hidden,
+                               f'{100 - hidden} percent painting'), f'the keys leave {got}% of the painting hidden instead of {hidden}%, and say {text}'
     pair = visitor.find('pair')
-    ActionChains(visitor.driver).move_to_element_with_offset(pair, -pair.size['width']//4, 10).click().perform() # from the middle
+    # from the middle
+    ActionChains(visitor.driver).move_to_element_with_offset(pair, -pair.size['width']//4, 10).click().perform()
     assert abs(visitor.part() - 75) < 2, f'a click at a quarter hides {visitor.part()}% of the painting'
     assert visitor.driver.switch_to.active_element == slider, 'a click does not lead the keyboard to the slider'
 
@@ -134,7 +143,8 @@ def refuses(visitor, folder):
     (folder/'broken.jpg').write_bytes((folder/'lying.jpg').read_bytes()[:40]); (folder/'words.png').write_text('not a picture')
     for name in ('broken.jpg', 'words.png'):
         visitor.give(folder/name); time.sleep(.3)
-        assert visitor.state() == 'failed' and f'{name} is not a picture' in visitor.says(), (visitor.state(), visitor.says())
+        assert visitor.state() == 'failed' and f'{name} is not a picture' in visitor.says(), (visitor.state(),
+                                                                                              visitor.says())
         assert not visitor.find('pair').is_displayed()
 
 
@@ -154,7 +164,8 @@ def carries(driver, visitor, painter, folder):
         visitor.wait()
         same_as_pytorch(visitor, painter, (187, 301))
     driver.execute_script(KEEP)
-    driver.execute_script('arguments[0].scrollIntoView({block: "center", behavior: "instant"})', button := visitor.find('download'))
+    driver.execute_script('arguments[0].scrollIntoView({block: "center", behavior: "instant"})',
+                          button := visitor.find('download'))
     button.click(); time.sleep(.3)
     kept = driver.execute_script('return self.kept')
     assert kept == ['carried_monet.png', 'blob:'], f'the download is {kept}'
@@ -193,8 +204,10 @@ def without(driver, visitor, what, says):
 
 def breaks_off(driver, visitor, folder):
     "What cannot be loaded, or does not fit into memory, is said in words."
-    for what, says in [('self.Worker = class { postMessage() { setTimeout(() => this.onmessage({data: {step: "failed", why: "fetch painter.onnx: 404"}})) } terminate() {} }', 'could not be loaded'),
-                       ('self.Worker = class { postMessage() { setTimeout(() => this.onmessage({data: {step: "failed", why: "RangeError: Out of memory"}})) } terminate() {} }', 'too little memory')]:
+    for what, says in [('self.Worker = class { postMessage() { setTimeout(() => this.onmessage({data: {step: "failed", '
+                        'why: "fetch painter.onnx: 404"}})) } terminate() {} }', 'could not be loaded'),
+                       ('self.Worker = class { postMessage() { setTimeout(() => this.onmessage({data: {step: "failed", '
+                        'why: "RangeError: Out of memory"}})) } terminate() {} }', 'too little memory')]:
         script = driver.execute_cdp_cmd('Page.addScriptToEvaluateOnNewDocument', dict(source=what))['identifier']
         visitor.open(); visitor.give(folder/'square.png'); time.sleep(.5)
         assert visitor.state() == 'failed' and says in visitor.says(), visitor.says()
@@ -207,8 +220,10 @@ def look(driver, visitor, painter, folder, shots):
     visitor.open(); shot('empty')
     paints(visitor, painter, folder); sizes(visitor, painter, folder); shot('done')
     visitor.choose(512); time.sleep(.1); visitor.wait()
-    slides(visitor); refuses(visitor, folder); shot('refused'); cancels(visitor, folder); carries(driver, visitor, painter, folder)
-    driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', dict(width=390, height=844, deviceScaleFactor=2, mobile=True))
+    slides(visitor); refuses(visitor, folder); shot('refused'); cancels(visitor, folder); carries(driver, visitor,
+                                                                                                  painter, folder)
+    driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride',
+                           dict(width=390, height=844, deviceScaleFactor=2, mobile=True))
     visitor.open(); visitor.give(folder/'lying.jpg'); time.sleep(.2); visitor.wait(); shot('phone')
     assert overflow(driver) <= 0, f'{overflow(driver)} pixels wider than a phone'
     assert visitor.find('pair').size['width'] <= 390
@@ -231,14 +246,17 @@ def main():
     parser.add_argument('--weights', help='compare with another painter, to see this tool fail')
     args = parser.parse_args()
     if why := chromium(): return print(f'paint: {why}; nothing was painted in a browser') or 0
-    if not (SITE/'paint_here'/'painter.onnx').exists(): return print('paint: this site was built without the painter') or 0
+    if not (SITE/'paint_here'/'painter.onnx').exists():
+        return print('paint: this site was built without the painter') or 0
     from monet_course.paint import Painter
     painter, server, driver = Painter.load(args.weights, 'cpu'), serve(Quiet), browser(1300, 1000)
-    visitor = Visitor(driver, f'http://127.0.0.1:{server.server_port}/_docs/paint_here.html') # not at the top of its host, as where it is published
+    # not at the top of its host, as where it is published
+    visitor = Visitor(driver, f'http://127.0.0.1:{server.server_port}/_docs/paint_here.html')
     try:
         with tempfile.TemporaryDirectory() as folder: look(driver, visitor, painter, Path(folder), args.shots)
         wrong = [e['message'][:200] for e in driver.get_log('browser') if e['level'] == 'SEVERE']
-        wrong += [f'fetched from elsewhere: {u[:100]}' for u in requests(driver) if urlparse(u).scheme in ('http', 'https') and urlparse(u).hostname != '127.0.0.1']
+        wrong += [f'fetched from elsewhere: {u[:100]}' for u in requests(driver)
+                  if urlparse(u).scheme in ('http', 'https') and urlparse(u).hostname != '127.0.0.1']
         if wrong: raise AssertionError('\n'.join(wrong))
     except AssertionError as e: return print(f'paint: {e}', file=sys.stderr) or 1
     finally: driver.quit(); server.shutdown()

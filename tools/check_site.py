@@ -19,7 +19,8 @@ from urllib.parse import urlparse
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT/'_docs'
-OPTIONS = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+OPTIONS = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+           '--disable-background-networking',
            '--disable-component-update', '--disable-sync', '--hide-scrollbars']
 FACTS = '''
 const shown = e => { const b = e.getBoundingClientRect(); return b.width > 0 && b.height > 0 };
@@ -49,7 +50,8 @@ def chromium():
     "Why there is no browser to be driven, or None."
     try: import selenium  # noqa: F401
     except ImportError: return 'selenium is not installed'
-    if not (shutil.which('chromium') or shutil.which('google-chrome')) or not shutil.which('chromedriver'): return 'no chromium with chromedriver here'
+    if not (shutil.which('chromium') or shutil.which('google-chrome')) or not shutil.which('chromedriver'):
+        return 'no chromium with chromedriver here'
 
 
 def browser(width, height):
@@ -72,23 +74,29 @@ def requests(driver):
 def closed_doors(page, doors):
     "What is wrong with a page's buttons: Colab, Kaggle and GitHub, all to the notebook of the page in the release that its set-up cell installs."
     source = ROOT/'nbs'/Path(page).with_suffix('.ipynb')
-    if not doors: return ['no buttons'] if source.exists() and 'run_line_magic' in source.read_text(encoding='utf-8') else []
+    if not doors:
+        return ['no buttons'] if source.exists() and 'run_line_magic' in source.read_text(encoding='utf-8') else []
     student = ROOT/'students'/source.name
     wanted = student if page.startswith('exercises/') and 'BEGIN SOLUTION' in source.read_text(encoding='utf-8') else source
     parts = [re.search(r'/blob/(v[^/]+)/(.+)$', d) for d in doors]
     if len(doors) != 3 or not all(parts): return [f'{len(doors)} buttons: {doors}']
-    wrong = [f'button to {m[2]} instead of {wanted.relative_to(ROOT)}' for m in parts if ROOT/m[2] != wanted or not wanted.is_file()]
-    return wrong or [f'button to release {m[1]}, which its set-up cell does not install' for m in parts if f'monet_course@{m[1]}' not in wanted.read_text(encoding='utf-8')]
+    wrong = [f'button to {m[2]} instead of {wanted.relative_to(ROOT)}' for m in parts if ROOT/m[2] != wanted
+             or not wanted.is_file()]
+    return wrong or [f'button to release {m[1]}, which its set-up cell does not install' for m in parts
+                     if f'monet_course@{m[1]}' not in wanted.read_text(encoding='utf-8')]
 
 
 def look(driver, url, host):
     "Facts of one page, and what is wrong with it."
     driver.get(url)
-    driver.execute_async_script('const done = arguments[0]; Promise.all([...document.images].map(i => i.decode().catch(() => 0))).then(() => done())')
+    driver.execute_async_script('const done = arguments[0]; Promise.all([...document.images].map(i => '
+                                'i.decode().catch(() => 0))).then(() => done())')
     facts = driver.execute_script(FACTS)
     wrong = [f"console: {e['message'][:200]}" for e in driver.get_log('browser') if e['level'] in ('SEVERE', 'WARNING')]
-    wrong += [f'fetched from elsewhere: {u[:100]}' for u in requests(driver) if urlparse(u).scheme in ('http', 'https') and urlparse(u).netloc != host]
-    wrong += [f'picture not loaded: {s}' for s in facts['broken']] + [f'formula not converted: {s}' for s in facts['dollars']]
+    wrong += [f'fetched from elsewhere: {u[:100]}' for u in requests(driver) if urlparse(u).scheme in ('http', 'https')
+              and urlparse(u).netloc != host]
+    wrong += [f'picture not loaded: {s}' for s in facts['broken']] + [f'formula not converted: {s}'
+                                                                      for s in facts['dollars']]
     if facts['silent']: wrong.append(f"{facts['silent']} pictures without a description")
     if facts['flat']: wrong.append(f"{facts['flat']} formulas of no size")
     if facts['solutions']: wrong.append(f"{facts['solutions']} hidden parts that show")
@@ -109,9 +117,14 @@ def search(driver, home, word):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
     driver.get(home)
-    box = WebDriverWait(driver, 10).until(lambda d: next(iter(d.find_elements(By.CSS_SELECTOR, 'input[type=search], #quarto-search input, .search input')), None))
+    box = WebDriverWait(driver,
+                        10).until(lambda d: next(iter(d.find_elements(By.CSS_SELECTOR,
+                                                                      'input[type=search], #quarto-search input, '
+                                                                      '.search input')), None))
     box.send_keys(word)
-    hits = WebDriverWait(driver, 10).until(lambda d: [a for a in d.find_elements(By.CSS_SELECTOR, 'a[href*=".html"]') if a.is_displayed() and word in (a.text or '').lower()])
+    hits = WebDriverWait(driver,
+                         10).until(lambda d: [a for a in d.find_elements(By.CSS_SELECTOR, 'a[href*=".html"]')
+                                              if a.is_displayed() and word in (a.text or '').lower()])
     return [a.get_attribute('href') for a in hits]
 
 
@@ -137,10 +150,12 @@ def main():
             if args.shots: save(driver, args.shots/f'{page.replace("/", "_")}.phone.png')
             wrong += [f'{page}: {p}' for p in problems]
         driver.set_window_size(1300, 1000)
-        if not search(driver, f'http://{host}/index.html', 'checkerboard'): wrong.append('the search does not find "checkerboard"')
+        if not search(driver, f'http://{host}/index.html', 'checkerboard'):
+            wrong.append('the search does not find "checkerboard"')
     finally: driver.quit(); server.shutdown()
     for line in wrong: print(line, file=sys.stderr)
-    print(f"site: {len(pages)} pages, {count['pictures']} pictures and {count['formulas']} formulas looked at in Chromium, {count['doors']} buttons to notebooks, {len(wrong)} problems")
+    print(f"site: {len(pages)} pages, {count['pictures']} pictures and {count['formulas']} formulas looked at in "
+          f"Chromium, {count['doors']} buttons to notebooks, {len(wrong)} problems")
     return bool(wrong)
 
 

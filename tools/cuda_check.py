@@ -24,13 +24,15 @@ from jobs import ROOT, Job, on_cards, run_all
 
 TOOLS = ROOT/'tools'
 CUDA_LESSONS = ['nbs/10', 'nbs/12', 'workshop/devices']
-TINY = dict(scenes=16, crop=32, batch=2, generator=dict(arch='resnet', width=4, blocks=1, up='resize', norm='batch', skip=True),
+TINY = dict(scenes=16, crop=32, batch=2,
+            generator=dict(arch='resnet', width=4, blocks=1, up='resize', norm='batch', skip=True),
             discriminator=dict(n_layers=1, width=4), epochs=2, log_every=2, pool=4)
 
 
 def elsewhere(code, cards):
     "What Python code prints in a process with so many cards; its error, if it fails."
-    done = subprocess.run([sys.executable, '-c', 'from cuda_check import *\n' + code], capture_output=True, text=True, env={**os.environ, **on_cards(cards)})
+    done = subprocess.run([sys.executable, '-c', 'from cuda_check import *\n' + code], capture_output=True, text=True,
+                          env={**os.environ, **on_cards(cards)})
     return done.stdout.strip() if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
 
 
@@ -42,7 +44,8 @@ def quiet(**settings):
 
 class Places(Callback):
     "Writes down where each process computes."
-    def before_fit(self): (self.learn.path/f'place_{self.learn.team.rank}').write_text(str(next(self.learn.model.parameters()).device))
+    def before_fit(self):
+        (self.learn.path/f'place_{self.learn.team.rank}').write_text(str(next(self.learn.model.parameters()).device))
 
 class StopAt(Callback):
     "Asks for a stop, as Ctrl-C does."
@@ -106,7 +109,8 @@ def trains_on_an_a100(): return trains('bf16')
 def resumed():
     "A run and its copy, resumed, make the same next step on a card, but for rounding. More steps would tell nothing: there rounding grows, also between two runs that nobody stops."
     import torch
-    weights = lambda learn: torch.cat([p.detach().cpu().flatten() for p in learn.model.parameters() if p.dim() == 4]) # a bias before a norm has no gradient but rounding
+    # a bias before a norm has no gradient but rounding
+    weights = lambda learn: torch.cat([p.detach().cpu().flatten() for p in learn.model.parameters() if p.dim() == 4])
     at = {}
 
     class CopyAt(Callback):
@@ -130,12 +134,14 @@ def another_machine():
     run = quiet(**TINY, amp='fp32', cbs=[StopAt(3)])
     from monet_course.workshop.devices import pick_precision
     go_on = 'run = quiet(resume={!r}, cbs=[StopAt({})]{})\nprint(run.learn.step, next(run.learn.model.parameters()).device)'
-    found = [elsewhere(go_on.format(str(run.path), 6, ''), 1), elsewhere(go_on.format(str(run.path), 9, ''), 0), elsewhere(go_on.format(str(run.path), 12, ', device="card:1"'), 2),
+    found = [elsewhere(go_on.format(str(run.path), 6, ''), 1), elsewhere(go_on.format(str(run.path), 9, ''), 0),
+             elsewhere(go_on.format(str(run.path), 12, ', device="card:1"'), 2),
              elsewhere(go_on.format(str(run.path), 15, ', device="cpu"'), 2)]
     assert found == ['6 card:0', '9 cpu', '12 card:1', '15 cpu'], found
     lost = elsewhere(go_on.format(str(run.path), 16, ', device="card"'), 0)
     assert lost.startswith('ValueError') and 'no NVIDIA card here; device=auto or cpu' in lost, lost
-    begun = elsewhere("print(quiet(**TINY, amp='fp32', cbs=[StopAt(3)]).path)", 0) # on a CPU, where weights and moments lie in another order
+    # on a CPU, where weights and moments lie in another order
+    begun = elsewhere("print(quiet(**TINY, amp='fp32', cbs=[StopAt(3)]).path)", 0)
     onto_card = elsewhere(go_on.format(begun, 6, ''), 1)
     assert onto_card == '6 card:0', onto_card
     half = quiet(**TINY, cbs=[StopAt(3)])
@@ -150,9 +156,13 @@ def commands_without_a_card():
     from PIL import Image
     from monet_course.paint import SHIPPED
     for name in ('photo.png', 'other.png'): Image.new('RGB', (64, 64), 'teal').save(name)
-    for call in ('fit import monet_fit', '--scenes', '8'), ('paint import monet_paint', 'photo.png'), ('score import monet_score', '.', '.'), ('submit import monet_submit', str(SHIPPED), '.', '--any-count'):
+    for call in ('fit import monet_fit', '--scenes', '8'), ('paint import monet_paint',
+                                                            'photo.png'), ('score import monet_score', '.',
+                                                                           '.'), ('submit import monet_submit',
+                                                                                  str(SHIPPED), '.', '--any-count'):
         name = call[0].split()[-1]
-        done = subprocess.run([sys.executable, '-c', f'from monet_course.apps.{call[0]}; {name}()', *call[1:], '--device', 'card'], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, '-c', f'from monet_course.apps.{call[0]}; {name}()', *call[1:],
+                               '--device', 'card'], capture_output=True, text=True)
         last = (done.stderr or done.stdout).strip().splitlines()[-1]
         assert done.returncode == 2 and 'Traceback' not in done.stderr and 'no NVIDIA card' in last, f'{name}: {done.stderr[-600:]}'
     return last
@@ -193,7 +203,8 @@ def an_overflow_is_noticed():
     class Overflow(Callback):
         order = Checkpoint.order - 1
         def after_batch(self):
-            if self.learn.step == 12: next(b for n, b in self.learn.model.named_buffers() if n.endswith('running_var')).fill_(float('inf'))
+            if self.learn.step == 12:
+                next(b for n, b in self.learn.model.named_buffers() if n.endswith('running_var')).fill_(float('inf'))
     try: quiet(**TINY, amp='fp16', cbs=[Overflow()])
     except TrainingDiverged as e: said = str(e)
     else: raise AssertionError('fit went on, and saved it')
@@ -220,7 +231,9 @@ def memory_order():
 @on()
 def nothing_waits():
     "An epoch under the guard: no step waits for the card, in any precision, with any loss, with a jury, loading included."
-    return ', '.join(f'{name}: {no_waits(**settings)} steps' for name, settings in dict(fp32=dict(amp='fp32'), fp16=dict(amp='fp16'), bf16=dict(amp='bf16'), penalty=dict(amp='fp16', adversarial='wgan-gp'),
+    return ', '.join(f'{name}: {no_waits(**settings)} steps' for name,
+                     settings in dict(fp32=dict(amp='fp32'), fp16=dict(amp='fp16'), bf16=dict(amp='bf16'),
+                                      penalty=dict(amp='fp16', adversarial='wgan-gp'),
                      clipping=dict(adversarial='wgan'), hinge=dict(adversarial='hinge'), no_pool=dict(pool=0),
                      jury=dict(amp='fp16', discriminator=dict(arch='jury', n_layers=1, width=4))).items())
 
@@ -260,7 +273,8 @@ def paints_and_scores():
     from PIL import Image
     photo, scenes = Image.radial_gradient('L').convert('RGB').resize((150, 210)), toy_pairs(8, 64)[0]
     for tile in (None, 96):
-        a, b = (np.asarray(Painter.load(device=d, **(dict(tile=tile) if tile else {})).paint(photo), int) for d in ('card', 'cpu'))
+        a, b = (np.asarray(Painter.load(device=d, **(dict(tile=tile) if tile else {})).paint(photo), int)
+                for d in ('card', 'cpu'))
         assert np.abs(a - b).max() <= 1, np.abs(a - b).max()
     a, b = (feature_table(load_extractor('plain'), list(scenes), device=d) for d in ('card', 'cpu'))
     assert np.abs(a - b).max() < 1e-4*np.abs(b).max()
@@ -277,7 +291,8 @@ def workers_load():
 @on()
 def in_a_terminal():
     "The command trains on the card that it was told, and reads its checkpoint there."
-    words = [x for name, v in {**TINY, 'epochs': 1}.items() for x in ('--' + name.replace('_', '-'), json.dumps(v) if isinstance(v, dict) else str(v))]
+    words = [x for name, v in {**TINY, 'epochs': 1}.items()
+             for x in ('--' + name.replace('_', '-'), json.dumps(v) if isinstance(v, dict) else str(v))]
     for call in (*words, '--device', 'card'), ('--resume', 'runs'):
         if '--resume' in call: call = '--resume', str(next(Path('runs').iterdir()))
         done = subprocess.run([sys.executable, '-m', 'monet_course.apps.fit', *call], capture_output=True, text=True)
@@ -290,7 +305,8 @@ def rehearsed(device, parts=None):
     "What `make gpu` finds at tiny sizes; in its program 'cuda' is read as the pretended card."
     from pretended_card import as_card
     Path('gpu.py').write_text(as_card((TOOLS/'gpu.py').read_text(encoding='utf-8')), encoding='utf-8')
-    done = subprocess.run([sys.executable, 'gpu.py', '--tiny', '--device', device, '--out', 'gpu.json', *(['--parts', parts] if parts else [])], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, 'gpu.py', '--tiny', '--device', device, '--out', 'gpu.json',
+                           *(['--parts', parts] if parts else [])], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-1500:]
     return done.stdout.strip()
 
@@ -317,12 +333,17 @@ def main():
     parser.add_argument('--limit', type=float, default=300, help='seconds that a check may take')
     args = parser.parse_args()
     if args.one: return check(args.one)
-    if not hasattr(registration, '_setup_privateuseone_for_python_backend'): return print('cuda-check: nothing was checked; this PyTorch cannot have devices made in Python, 2.14 can') or True
+    if not hasattr(registration, '_setup_privateuseone_for_python_backend'):
+        return print('cuda-check: nothing was checked; this PyTorch cannot have devices made in Python, 2.14 can') or True
     names = args.only if args.only is not None else list(CHECKS)
-    if (unknown := set(names) - set(CHECKS)): sys.exit(f'no such check: {", ".join(sorted(unknown))}; there are {", ".join(CHECKS)}')
-    jobs = [Job(f'{name}, {CHECKS[name][1]} pretended {CHECKS[name][2]}', [sys.executable, __file__, '--one', name], ROOT, 'proved', on_cards(*CHECKS[name][1:])) for name in names]
+    if (unknown := set(names) - set(CHECKS)):
+        sys.exit(f'no such check: {", ".join(sorted(unknown))}; there are {", ".join(CHECKS)}')
+    jobs = [Job(f'{name}, {CHECKS[name][1]} pretended {CHECKS[name][2]}', [sys.executable, __file__, '--one', name],
+                ROOT, 'proved', on_cards(*CHECKS[name][1:])) for name in names]
     lessons = [sys.executable, TOOLS/'test.py', '--cards', '1']
-    if args.only is None and not args.all: jobs.insert(0, Job('lessons about cards, 1 pretended T4', [*lessons, '--workers', '1', *CUDA_LESSONS], ROOT, ' 0 failed'))
+    if args.only is None and not args.all:
+        jobs.insert(0, Job('lessons about cards, 1 pretended T4', [*lessons, '--workers', '1', *CUDA_LESSONS], ROOT,
+                           ' 0 failed'))
     passed = run_all(jobs, args.limit, 2)
     print(f'cuda-check: {passed} checks pass, {len(jobs) - passed} fail', flush=True)
     if args.all and subprocess.run(lessons).returncode: return False

@@ -36,8 +36,10 @@ if __name__ == '__main__':
     sheet = Image.fromarray(np.concatenate(rows))
     sheet.resize((2 * sheet.width, 2 * sheet.height), Image.NEAREST).save(folder/'demo.png')
 
-    print(f'\n64 scenes it has never seen, against their true paintings (lower is better):\n  {"":<24}{"tone":>10}{"texture":>12}')
+    print('\n64 scenes it has never seen, against their true paintings (lower is better):\n  '
+          f'{"":<24}{"tone":>10}{"texture":>12}')
     scores('the photo unchanged', photos, truth)
     scores('global colour transfer', reinhard(photos, target), truth)
     scores('the trained painter', paintings, truth)
-    print(f'\nTrained for {trained:.0f} s. Photos, paintings and true paintings, a row each:\n  {folder/"demo.png"}\nThe run folder, with losses, previews and checkpoint:\n  {run.path}')
+    print(f'\nTrained for {trained:.0f} s. Photos, paintings and true paintings, a row each:\n  '
+          f'{folder/"demo.png"}\nThe run folder, with losses, previews and checkpoint:\n  {run.path}')

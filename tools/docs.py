@@ -66,7 +66,8 @@ def open_in(path, cfg):
 def last_sentence(text):
     "What the prose says just before a picture, as plain words: the picture's text for those who cannot see it."
     text = re.sub(r'```.*?```|^:::.*?$|^[#|>].*?$|\$\$.*?\$\$', '', text, flags=re.S | re.M)
-    text = ' '.join(re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', text).replace('*', '').replace('`', '').replace('$', '').split())
+    text = ' '.join(re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', text).replace('*', '').replace('`', '').replace('$',
+                                                                                                            '').split())
     return re.split(r'(?<=[.!?])\s+(?=[A-Z])', text)[-1].rstrip(':')[:300]
 
 
@@ -92,17 +93,23 @@ def prepare(path, names, cfg):
     for cell in nb.cells:
         if cell.cell_type == 'markdown':
             said = last_sentence(cell.source) or said
-            if below: cell.source = re.sub(rf'{cfg.doc_host}{cfg.doc_baseurl}/([^)]*\.html)', r'../\1', cell.source) # on the site, its pages are near
-            cell.source = formulas(linked(cell.source.replace('](../../students/', '](../exercises/').replace('](../students/', '](exercises/'), names, '../'*below))
+            # on the site, its pages are near
+            if below: cell.source = re.sub(rf'{cfg.doc_host}{cfg.doc_baseurl}/([^)]*\.html)', r'../\1', cell.source)
+            cell.source = formulas(linked(cell.source.replace('](../../students/',
+                                                              '](../exercises/').replace('](../students/',
+                                                                                         '](exercises/'), names, '../'*below))
             if not cells: # the title
                 title, promise, rest = re.match(r'# +([^\n]*)\n*((?:>[^\n]*\n?)*)(.*)', cell.source, re.S).groups()
                 head = dict(title=title, description=' '.join(promise.replace('>', ' ').split()) or None)
-                cells.append(dict(cell_type='raw', metadata={}, source='---\n' + yaml.safe_dump({k: v for k, v in head.items() if v}, allow_unicode=True) + '---'))
+                cells.append(dict(cell_type='raw', metadata={},
+                                  source='---\n' + yaml.safe_dump({k: v for k, v in head.items() if v},
+                                                                  allow_unicode=True) + '---'))
                 cell.source = (open_in(source, cfg) + '\n\n' if runs else '') + rest
             cells.append(cell)
             continue
         drawn = any('image/' in m for o in cell.outputs for m in o.get('data', {}))
-        if drawn: cell.source = re.sub(r'^#\| hide$', '#| echo: false', cell.source, flags=re.M) # its picture is for the reader, its code is not
+        # its picture is for the reader, its code is not
+        if drawn: cell.source = re.sub(r'^#\| hide$', '#| echo: false', cell.source, flags=re.M)
         if re.match(r'#\|\s*(hide|default_exp)', cell.source): continue
         lines = cell.source.split('\n')
         directives = [line[2:].strip() for line in lines if line.startswith('#|')]
@@ -110,7 +117,8 @@ def prepare(path, names, cfg):
         cell.source = '\n'.join(kept).strip('\n')
         if imports_only(cell.source): cell.source = '#| code-fold: true\n#| code-summary: Imports\n' + cell.source
         notes = [FLAGS[d] for d in directives if d in FLAGS and 'code-summary: Imports' not in cell.source]
-        if notes: cells.append(dict(cell_type='markdown', metadata={}, source=f'::: {{.cell-note}}\n{"; ".join(notes)}\n:::'))
+        if notes:
+            cells.append(dict(cell_type='markdown', metadata={}, source=f'::: {{.cell-note}}\n{"; ".join(notes)}\n:::'))
         if 'fig-alt' not in cell.source and drawn:
             cell.source = f'#| fig-alt: {json.dumps(said, ensure_ascii=False)}\n' + cell.source
         cells.append(cell)
@@ -122,13 +130,16 @@ def prepare(path, names, cfg):
 def api_page(stem, names):
     "The reference of one module: signatures, parameters, sources."
     module = importlib.import_module(f'monet_course.{stem}')
-    public = [n for n in getattr(module, '__all__', []) if names.get(n) == stem and getattr(getattr(module, n), '__doc__', None) and callable(getattr(module, n))]
+    public = [n for n in getattr(module, '__all__', []) if names.get(n) == stem
+              and getattr(getattr(module, n), '__doc__', None) and callable(getattr(module, n))]
     intro = (module.__doc__ or '').strip()
     parts = [f'---\ntitle: monet_course.{stem}\ndescription: {intro!r}\n---\n']
     for name in public:
         thing = getattr(module, name)
         if getattr(thing, '__module__', None) != module.__name__: continue
-        parts.append(f'## {name} {{#{name.lower()}}}\n\n' + re.sub(r'^#+ .*\n', '', show_doc(thing, name=name)._repr_markdown_().replace('---\n\n', '', 1), flags=re.M))
+        parts.append(f'## {name} {{#{name.lower()}}}\n\n'
+                     + re.sub(r'^#+ .*\n', '', show_doc(thing, name=name)._repr_markdown_().replace('---\n\n', '', 1),
+                              flags=re.M))
     (PROC/'api'/f'{stem}.md').write_text('\n\n'.join(parts) + '\n')
 
 
@@ -136,7 +147,8 @@ def exercise_entries():
     "The exercises in the sidebar: how they work, then one for each lesson, by its name alone."
     paths = sorted((PROC/'exercises').glob('*.ipynb'), key=lambda p: (p.stem != '00_how_to', p.stem))
     titles = [re.search(r'^title: (.*)$', read_nb(p).cells[0].source, re.M)[1].strip('\'"') for p in paths]
-    return [dict(text=title.removeprefix('Exercises: ').removeprefix('Exercises').strip() or 'How they work', href=f'exercises/{p.name}') for p, title in zip(paths, titles)]
+    return [dict(text=title.removeprefix('Exercises: ').removeprefix('Exercises').strip() or 'How they work',
+                 href=f'exercises/{p.name}') for p, title in zip(paths, titles)]
 
 
 def settings(cfg):
@@ -148,7 +160,9 @@ def settings(cfg):
     sidebar['contents'].append(dict(section='Exercises', contents=exercise_entries()))
     modules = sorted(p.stem for p in (PROC/'api').glob('*.md'))
     for part in sidebar['contents']:
-        if 'contents' in part: part['contents'] = [x for x in part['contents'] if (PROC/(x['href'] if isinstance(x, dict) else x)).exists()]
+        if 'contents' in part:
+            part['contents'] = [x for x in part['contents']
+                                if (PROC/(x['href'] if isinstance(x, dict) else x)).exists()]
     sidebar['contents'].append(dict(section='Reference', contents=[f'api/{m}.md' for m in modules]))
     site['website']['sidebar'] = {**site['website'].get('sidebar', {}), **sidebar}
     site['project']['output-dir'] = '../_docs'
@@ -164,14 +178,16 @@ def main():
     shutil.copy(NBS/'styles.css', PROC)
     (PROC/'changelog.md').write_text((ROOT/'CHANGELOG.md').read_text())
     painter = paint_page.painter_files()
-    (PROC/'paint_here.md').write_text(paint_page.page(formulas(linked((NBS/'paint_here.md').read_text(), names)), bool(painter)))
+    (PROC/'paint_here.md').write_text(paint_page.page(formulas(linked((NBS/'paint_here.md').read_text(), names)),
+                                                      bool(painter)))
     for stem in sorted(set(names.values())): api_page(stem, names)
     (PROC/'_quarto.yml').write_text(yaml.safe_dump(settings(cfg), sort_keys=False))
     subprocess.run([Path(sys.executable).with_name('smalldocs'), 'render', PROC], check=True)
     paint_page.put(painter, OUT/'paint_here')
     shutil.make_archive(OUT/'students', 'zip', ROOT, 'students')
     for css in (OUT/'site_libs').rglob('*.css'): # themes ask a third party for fonts; the reader's own serve as well
-        css.write_text(re.sub(r'@import\s*url\(["\']?https?://[^)]*\)\s*;|@import\s*["\']https?://[^"\']*["\']\s*;', '', css.read_text()))
+        css.write_text(re.sub(r'@import\s*url\(["\']?https?://[^)]*\)\s*;|@import\s*["\']https?://[^"\']*["\']\s*;', '',
+                              css.read_text()))
 
 
 if __name__ == '__main__': main()

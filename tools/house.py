@@ -32,7 +32,8 @@ LONG_MODULES = {'workshop.scenes': 'thirty parts of landscapes, one beside the o
 
 def modules():
     "{name: path} of the library, without its exercises' checks."
-    paths = {'.'.join(p.relative_to(LIBRARY).with_suffix('').parts): p for p in sorted(LIBRARY.rglob('*.py')) if not p.name.startswith('_')}
+    paths = {'.'.join(p.relative_to(LIBRARY).with_suffix('').parts): p for p in sorted(LIBRARY.rglob('*.py'))
+             if not p.name.startswith('_')}
     return {name: p for name, p in paths.items() if not name.startswith('checks.')}
 
 
@@ -45,8 +46,10 @@ def imports(name, path):
             full = '.'.join([*base, *([node.module] if node.module else [])])
             if full.startswith('monet_course.'): yield full.removeprefix('monet_course.')
             elif full == 'monet_course': yield from (a.name for a in node.names)
-        elif isinstance(node, ast.Import): yield from (a.name.removeprefix('monet_course.') for a in node.names if a.name.startswith('monet_course.'))
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(('import_module', '__import__')) and node.args:
+        elif isinstance(node, ast.Import):
+            yield from (a.name.removeprefix('monet_course.') for a in node.names if a.name.startswith('monet_course.'))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(('import_module',
+                                                                             '__import__')) and node.args:
             if isinstance(node.args[0], ast.Constant): yield str(node.args[0].value).removeprefix('monet_course.')
             elif 'monet_course' in ast.unparse(node.args[0]): yield 'by string'
 
@@ -57,7 +60,8 @@ def wrong_arrows():
         if name not in ORDER: yield f'{name}: stands in no storey; put it into ORDER of tools/house.py'; continue
         for other in sorted(set(imports(name, path))):
             if (name, other) in EXCEPTIONS or name == other: continue
-            if other not in ORDER or ORDER.index(other) >= ORDER.index(name): yield f'{name}: imports {other}, which stands above it'
+            if other not in ORDER or ORDER.index(other) >= ORDER.index(name):
+                yield f'{name}: imports {other}, which stands above it'
 
 
 def weight(source):
@@ -84,7 +88,8 @@ def knots():
     "Conditional expressions that hold two more."
     for name, path in modules().items():
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
-            if isinstance(node, (ast.stmt)) and not hasattr(node, 'body') and ternaries(node) > 2: yield f'{name}: three conditional expressions in one another: {ast.unparse(node)[:90]}'
+            if isinstance(node, (ast.stmt)) and not hasattr(node, 'body') and ternaries(node) > 2:
+                yield f'{name}: three conditional expressions in one another: {ast.unparse(node)[:90]}'
 
 
 def large_rooms():
@@ -102,14 +107,20 @@ def large_rooms():
 
 def functions(path):
     "Lengths of a module's functions, in lines."
-    return [n.end_lineno - n.lineno + 1 for n in ast.walk(ast.parse(path.read_text(encoding='utf-8'))) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    return [n.end_lineno - n.lineno + 1 for n in ast.walk(ast.parse(path.read_text(encoding='utf-8')))
+            if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
 
 
 def table():
-    rows = [(name, (source := p.read_text(encoding='utf-8')).count('\n'), max(functions(p), default=0), 100*sum(len(l) > 120 for l in source.splitlines())/max(1, source.count('\n'))) for name, p in modules().items()]
-    for name, lines, longest, long in sorted(rows, key=lambda r: ORDER.index(r[0]) if r[0] in ORDER else 99): print(f'{name:24} {lines:5} {longest:4} {long:5.1f}%')
+    rows = [(name, (source := p.read_text(encoding='utf-8')).count('\n'), max(functions(p), default=0),
+             100*sum(len(l) > 120 for l in source.splitlines())/max(1, source.count('\n'))) for name,
+             p in modules().items()]
+    for name, lines, longest, long in sorted(rows,
+                                             key=lambda r: ORDER.index(r[0]) if r[0] in ORDER
+                                             else 99): print(f'{name:24} {lines:5} {longest:4} {long:5.1f}%')
     source = [l for p in modules().values() for l in p.read_text(encoding='utf-8').splitlines()]
-    print(f'{len(rows)} modules, {len(source)} lines, longest function {max(r[2] for r in rows)}, {100*sum(len(l) > 120 for l in source)/len(source):.1f}% of the lines over 120 characters')
+    print(f'{len(rows)} modules, {len(source)} lines, longest function {max(r[2] for r in rows)}, '
+          f'{100*sum(len(l) > 120 for l in source)/len(source):.1f}% of the lines over 120 characters')
 
 
 def main():

@@ -27,7 +27,8 @@ def notebooks(words=()):
 
 def on_cards(cards, kind='T4'):
     "The environment of a process that sees so many pretended cards (tools/card)."
-    return dict(PYTHONPATH=os.pathsep.join(map(str, (ROOT/'tools/card', ROOT/'tools', ROOT))), PRETENDED_CARDS=str(cards), PRETENDED_KIND=kind)
+    return dict(PYTHONPATH=os.pathsep.join(map(str, (ROOT/'tools/card', ROOT/'tools', ROOT))),
+                PRETENDED_CARDS=str(cards), PRETENDED_KIND=kind)
 
 
 def stop(proc):
@@ -39,7 +40,8 @@ def stop(proc):
 def run(job, limit):
     "(did it pass?, seconds, what it said)."
     start, env = time.time(), dict(os.environ, OMP_NUM_THREADS='1', PYTHONUNBUFFERED='1', **job.env)
-    proc = Popen(list(map(str, job.command)), cwd=job.cwd, env=env, stdout=PIPE, stderr=STDOUT, text=True, encoding='utf-8', errors='replace', start_new_session=True)
+    proc = Popen(list(map(str, job.command)), cwd=job.cwd, env=env, stdout=PIPE, stderr=STDOUT, text=True,
+                 encoding='utf-8', errors='replace', start_new_session=True)
     running.add(proc)
     try: said = proc.communicate(timeout=limit)[0]
     except TimeoutExpired:
@@ -52,7 +54,8 @@ def run(job, limit):
 def run_all(jobs, limit, workers):
     "Run jobs, a line each as they end, the output of those that fail; how many passed."
     passed = 0
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # ended from outside: as with Ctrl-C, leave no job behind
+    # ended from outside: as with Ctrl-C, leave no job behind
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     with ThreadPoolExecutor(workers) as pool:
         futures = {pool.submit(run, job, limit): job for job in jobs}
         try:

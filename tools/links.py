@@ -16,8 +16,10 @@ LINK = re.compile(r'!?\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)(?:\s+"[^"]*")?\)')
 
 def text_of(path):
     "The Markdown of a page, without code."
-    text = '\n\n'.join(c.source for c in read_nb(path).cells if c.cell_type == 'markdown') if path.suffix == '.ipynb' else path.read_text()
-    return re.sub(r'```.*?```|`[^`\n]*`', lambda m: ' '*len(m[0]) if m[0].startswith('```') else m[0].strip('`'), text, flags=re.S)
+    text = '\n\n'.join(c.source for c in read_nb(path).cells
+                       if c.cell_type == 'markdown') if path.suffix == '.ipynb' else path.read_text()
+    return re.sub(r'```.*?```|`[^`\n]*`', lambda m: ' '*len(m[0]) if m[0].startswith('```') else m[0].strip('`'), text,
+                  flags=re.S)
 
 
 def anchor(heading):
@@ -41,12 +43,14 @@ def broken(page):
         name, _, part = link.partition('#')
         target = page.parent/name if name else page
         if not target.exists(): yield f'{link}: no such file'
-        elif part and target.suffix in ('.ipynb', '.md') and part not in anchors(target): yield f'{link}: no such heading'
+        elif part and target.suffix in ('.ipynb', '.md') and part not in anchors(target):
+            yield f'{link}: no such heading'
 
 
 if __name__ == '__main__':
     pages = [*sorted((ROOT/'nbs').rglob('*.ipynb')), *sorted(ROOT.glob('*.md'))]
     wrong = [f'{page.relative_to(ROOT)}: {problem}' for page in pages for problem in broken(page)]
     count = sum(len(LINK.findall(text_of(page))) for page in pages)
-    print('\n'.join(wrong) or f'links: {count} links in {len(pages)} pages lead somewhere', file=sys.stderr if wrong else sys.stdout)
+    print('\n'.join(wrong) or f'links: {count} links in {len(pages)} pages lead somewhere',
+          file=sys.stderr if wrong else sys.stdout)
     sys.exit(bool(wrong))

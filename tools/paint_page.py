@@ -31,9 +31,12 @@ def archive():
         CACHE.mkdir(exist_ok=True)
         if not shutil.which('npm'): raise Missing('npm is not installed')
         name = '@'.join(PACKAGE.removesuffix('.tgz').rsplit('-', 1))
-        try: done = subprocess.run(['npm', 'pack', name, '--silent', '--pack-destination', CACHE], capture_output=True, text=True, timeout=300)
+        try:
+            done = subprocess.run(['npm', 'pack', name, '--silent', '--pack-destination', CACHE], capture_output=True,
+                                  text=True, timeout=300)
         except subprocess.TimeoutExpired: raise Missing(f'npm pack {name} took too long') from None
-        if done.returncode or not path.exists(): raise Missing(f'npm pack {name} failed: {(done.stderr or done.stdout).strip()[-200:]}')
+        if done.returncode or not path.exists():
+            raise Missing(f'npm pack {name} failed: {(done.stderr or done.stdout).strip()[-200:]}')
     if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
         path.unlink()
         raise SystemExit(f'{PACKAGE}: not the file that was published (SHA-256 differs); it was removed')
@@ -72,7 +75,9 @@ def painter_files():
 def page(text, built):
     "The page's Markdown, with the painter at its place if there is one."
     html = (SOURCE/'page.html').read_text()
-    return re.sub(r'<!-- The painter.*?<!-- end -->', (lambda _: f'```{{=html}}\n{html}```') if built else lambda m: re.sub(r'<!--.*?-->', '', m[0]), text, flags=re.S)
+    return re.sub(r'<!-- The painter.*?<!-- end -->',
+                  (lambda _: f'```{{=html}}\n{html}```') if built else lambda m: re.sub(r'<!--.*?-->', '', m[0]), text,
+                  flags=re.S)
 
 
 def put(files, folder):

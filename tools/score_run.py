@@ -76,22 +76,30 @@ if __name__ == '__main__':
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('run', nargs='*', help='folders of runs, .safetensors files, or: shipped')
     parser.add_argument('--photos', required=True, help='photos that no run has seen')
-    parser.add_argument('--monets', required=True, nargs='+', help='folders of Monets to compare with, each scored apart')
-    parser.add_argument('--seen', required=True, help='the Monets of the training: the baselines take theirs from them, copies are looked for among them')
-    parser.add_argument('--size', type=int, default=128, help='side of the pictures that are scored, in pixels (default 128)')
-    parser.add_argument('--paint', type=int, nargs='+', help='sides at which the photos are painted before they are scaled to --size; default: --size')
+    parser.add_argument('--monets', required=True, nargs='+',
+                        help='folders of Monets to compare with, each scored apart')
+    parser.add_argument('--seen', required=True,
+                        help='the Monets of the training: the baselines take theirs from them, copies are looked for '
+                             'among them')
+    parser.add_argument('--size', type=int, default=128,
+                        help='side of the pictures that are scored, in pixels (default 128)')
+    parser.add_argument('--paint', type=int, nargs='+',
+                        help='sides at which the photos are painted before they are scaled to --size; default: --size')
     parser.add_argument('--out', help='JSON file for the scores')
-    parser.add_argument('--extractor', choices=EXTRACTORS, default='efficientnet-lite0', help='whose features are compared (default efficientnet-lite0)')
+    parser.add_argument('--extractor', choices=EXTRACTORS, default='efficientnet-lite0',
+                        help='whose features are compared (default efficientnet-lite0)')
     args = parser.parse_args()
     extractor, sizes, chance = load_extractor(args.extractor), args.paint or [args.size], np.random.default_rng(0)
     photos, seen = {side: pictures(args.photos, side) for side in {args.size, *sizes}}, pictures(args.seen, args.size)
     plain = photos[args.size]
     sets = {'photo unchanged': plain, 'global colour transfer': reinhard(plain, seen),
-            'detail of a Monet, band by band': np.stack([detail_of(x, seen[chance.integers(len(seen))]) for x in plain])}
+            'detail of a Monet, band by band': np.stack([detail_of(x, seen[chance.integers(len(seen))])
+                                                         for x in plain])}
     for run in args.run:
         net = load_generator(weights_file(None if run == 'shipped' else run))
         for side in sizes: sets[f'{run}, painted at {side} px'] = painted(net, photos[side], args.size)
-    tables, copied_from = {name: feature_table(extractor, x) for name, x in sets.items()}, feature_table(extractor, seen)
+    tables, copied_from = {name: feature_table(extractor, x) for name, x in sets.items()}, feature_table(extractor,
+                                                                                                         seen)
     scores = []
     for folder in args.monets:
         monets = pictures(folder, args.size)
@@ -99,11 +107,13 @@ if __name__ == '__main__':
         for name, table in {**tables, 'the Monets of the training': copied_from}.items():
             score, spread = (1000*v for v in kid(reference, table))
             distance = memorisation_distance(copied_from, table)
-            scores.append(dict(pictures=name, n=len(table), monets=Path(folder).name, n_monets=len(monets), kid=round(score, 1), spread=round(spread, 1),
+            scores.append(dict(pictures=name, n=len(table), monets=Path(folder).name, n_monets=len(monets),
+                               kid=round(score, 1), spread=round(spread, 1),
                                memorisation_distance=round(distance, 3)))
             print(f'{name:<44} against {len(monets)} Monets of {folder}: KID x 1000 = {score:6.1f} +- {spread:4.1f}, memorisation distance {distance:.3f}'
                   f'  ({extractor.name}, {args.size} px)', flush=True)
         for name in list(sets)[3:]:
             mean, spread, share = paired(reference, tables['detail of a Monet, band by band'], tables[name])
-            print(f'{name:<44} nearer than band by band by {mean:.1f} +- {spread:.1f}, on {share:.0%} of 200 random halves', flush=True)
+            print(f'{name:<44} nearer than band by band by {mean:.1f} +- {spread:.1f}, on {share:.0%} of 200 random '
+                  'halves', flush=True)
     if args.out: Path(args.out).write_text(json.dumps(scores, indent=1) + '\n')

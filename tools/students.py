@@ -35,11 +35,15 @@ def stripped(path):
     nb = nbformat.read(path, 4)
     module = next(m[1] for c in nb.cells if (m := re.match(r'#\|\s*default_exp\s+(\S+)', c.source)))
     # a student's notebook is alone: its links lead to the site, and to the answers
-    nb.cells[0].source = re.sub(r'\]\((?:\.\./)?([\w/]+)\.ipynb', lambda m: f']({site()}/{"exercises/" if "../" not in m[0] else ""}{m[1]}.html', nb.cells[0].source)
+    nb.cells[0].source = re.sub(r'\]\((?:\.\./)?([\w/]+)\.ipynb',
+                                lambda m: f']({site()}/{"exercises/" if "../" not in m[0] else ""}{m[1]}.html',
+                                nb.cells[0].source)
     nb.cells[0].source += f' Run it cell by cell: a check stops where an answer is still missing. When you are done: [one way to solve them]({github()}/nbs/exercises/{path.name}).'
-    teachers = [c for c in nb.cells if c.cell_type == 'code' and re.match(r'#\|\s*(export|hide|default_exp)', c.source) and 'git+https' not in c.source]
+    teachers = [c for c in nb.cells if c.cell_type == 'code' and re.match(r'#\|\s*(export|hide|default_exp)', c.source)
+                and 'git+https' not in c.source]
     nb.cells = [c for c in nb.cells if c not in teachers]
-    first_code = next(i for i, c in enumerate(nb.cells) if c.cell_type == 'code' and 'git+https' not in c.source) # on Colab the course is installed before
+    # on Colab the course is installed before
+    first_code = next(i for i, c in enumerate(nb.cells) if c.cell_type == 'code' and 'git+https' not in c.source)
     nb.cells.insert(first_code, nbformat.v4.new_code_cell(f'from monet_course.{module} import *', id='checks'))
     for c in nb.cells:
         if c.cell_type == 'code': c.outputs, c.execution_count = [], None
@@ -57,7 +61,8 @@ def wrong_cells(nb, folder):
         error = shell.exc
         is_check = re.search(r'^check_\w+\(', cell.source, re.M)
         checks += bool(is_check)
-        if is_check and not (type(error).__name__ == 'Wrong' and 'there is no answer yet' in str(error)): said.append(f'{cell.source!r}: {error!r}')
+        if is_check and not (type(error).__name__ == 'Wrong' and 'there is no answer yet' in str(error)):
+            said.append(f'{cell.source!r}: {error!r}')
         if not is_check and error: said.append(f'{cell.source[:80]!r}: {error!r}')
     return said, checks
 
@@ -69,7 +74,8 @@ def main():
     out = ROOT/'students'
     out.mkdir(exist_ok=True)
     paths = [p for p in sorted((ROOT/'nbs'/'exercises').glob('*.ipynb')) if 'BEGIN SOLUTION' in p.read_text()]
-    changed = [f'{p.name}: no exercise of this name any more; removed' for p in out.glob('*.ipynb') if p.name not in [q.name for q in paths]]
+    changed = [f'{p.name}: no exercise of this name any more; removed' for p in out.glob('*.ipynb')
+               if p.name not in [q.name for q in paths]]
     for p in out.glob('*.ipynb'):
         if p.name not in [q.name for q in paths]: p.unlink()
     for path in paths:
@@ -82,7 +88,8 @@ def main():
             said, checks = wrong_cells(nb, out)
             bad, total = bad + [f'{path.name}: {s}' for s in said], total + checks
     for line in bad + changed: print(line, file=sys.stderr)
-    print(f'students: {len(paths)} notebooks in {out.relative_to(ROOT)}/' + (f', {total} checks ask for an answer, {len(bad)} problems' if args.check else ''))
+    print(f'students: {len(paths)} notebooks in {out.relative_to(ROOT)}/'
+          + (f', {total} checks ask for an answer, {len(bad)} problems' if args.check else ''))
     return bool(bad + changed)
 
 

@@ -47,7 +47,8 @@ def main():
         if args.cards is not None:
             nbs, args.flags = [as_on_cards(nb, folder) for nb in nbs], f'{args.flags} cuda'.strip()
             env = on_cards(args.cards)
-        jobs = [Job(name, [sys.executable, '-c', NBDEV_TEST, nb, args.flags], ROOT, 'Success.', env) for name, nb in zip(names, nbs)]
+        jobs = [Job(name, [sys.executable, '-c', NBDEV_TEST, nb, args.flags], ROOT, 'Success.', env) for name,
+                nb in zip(names, nbs)]
         passed = run_all(jobs, args.limit, args.workers)
     print(f'{passed} passed, {len(jobs) - passed} failed')
     return passed == len(jobs)

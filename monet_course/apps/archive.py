@@ -29,7 +29,8 @@ from ..workshop.files import is_disk_full
 class ArchiveError(ValueError):
     "An archive that is not unpacked; the message says why."
 
-WINDOWS_DEVICES = {'con', 'prn', 'aux', 'nul', *(f'{port}{i}' for port in ('com', 'lpt') for i in range(10))} # no file on Windows may be called so
+# no file on Windows may be called so
+WINDOWS_DEVICES = {'con', 'prn', 'aux', 'nul', *(f'{port}{i}' for port in ('com', 'lpt') for i in range(10))}
 
 def safe_parts(
     name: str, # of a file in an archive
@@ -37,10 +38,14 @@ def safe_parts(
     "Where a file of an archive goes, or an `ArchiveError`."
     parts, why = tuple(p for p in name.split('/') if p not in ('', '.')), None
     if not name.isprintable(): why = 'has control characters in its name'
-    elif name.startswith('/') or '\\' in name or re.match('[A-Za-z]:', name): why = 'has an absolute path or backslashes'
+    elif name.startswith('/') or '\\' in name or re.match('[A-Za-z]:', name):
+        why = 'has an absolute path or backslashes'
     elif '..' in parts: why = 'leads out of the folder'
-    elif any(len(p.encode()) > 200 for p in parts) or len(name) > 1000 or len(parts) > 32: why = 'has a name that is too long'
-    elif any(p[-1] in '. ' or p.split('.')[0].lower() in WINDOWS_DEVICES or ':' in p and os.name == 'nt' for p in parts): why = 'has a name that not all systems allow'
+    elif any(len(p.encode()) > 200 for p in parts) or len(name) > 1000 or len(parts) > 32:
+        why = 'has a name that is too long'
+    elif any(p[-1] in '. ' or p.split('.')[0].lower() in WINDOWS_DEVICES or ':' in p and os.name == 'nt'
+             for p in parts):
+        why = 'has a name that not all systems allow'
     if why: raise ArchiveError(f'{readable(ascii(name), 60)} {why}')
     return parts
 
@@ -53,7 +58,8 @@ def claim(
     for n in range(1, len(parts) + 1):
         key = '/'.join(unicodedata.normalize('NFKC', p).casefold() for p in parts[:n])
         what, known = (parts[:n], n < len(parts) or is_folder), key in seen
-        if seen.setdefault(key, what) != what or known and not what[1]: raise ArchiveError(f"{readable('/'.join(parts), 60)} is there twice, or as a file and a folder")
+        if seen.setdefault(key, what) != what or known and not what[1]:
+            raise ArchiveError(f"{readable('/'.join(parts), 60)} is there twice, or as a file and a folder")
 
 # %% ../../nbs/apps/archive.ipynb #8c3e6da7
 @dataclass
@@ -71,11 +77,14 @@ def tail_of(file):
 def zip_entries(file, most_files, most_bytes):
     "What is in a zip."
     count, tail = 0, b''
-    while block := file.read(1 << 20): count, tail = count + (tail + block).count(b'PK\1\2'), block[-3:] # the list of files, before anything is kept of it
+    # the list of files, before anything is kept of it
+    while block := file.read(1 << 20): count, tail = count + (tail + block).count(b'PK\1\2'), block[-3:]
     if count > most_files: raise ArchiveError(f'holds more than {most_files:,} files')
-    said = tail_of(file).rpartition(b'PK\5\6')[2][6:8] # how many files, at the end of the list; zipfile does not compare
+    # how many files, at the end of the list; zipfile does not compare
+    said = tail_of(file).rpartition(b'PK\5\6')[2][6:8]
     with zipfile.ZipFile(file) as archive:
-        if int.from_bytes(said, 'little') not in (len(archive.infolist()), 0xffff): raise ArchiveError('is damaged: its list of files is not whole')
+        if int.from_bytes(said, 'little') not in (len(archive.infolist()), 0xffff):
+            raise ArchiveError('is damaged: its list of files is not whole')
         for info in archive.infolist():
             form = stat.S_IFMT(info.external_attr >> 16)
             if info.flag_bits & 0x41: kind = 'an encrypted file'
@@ -139,7 +148,8 @@ def unpack_into(entries, folder, most_files, most_bytes, why=''):
         if entry.kind == 'folder': continue
         with entry.open() as source, open(target, 'xb') as out:
             while block := source.read(1 << 16):
-                if (left := left - len(block)) < 0: raise ArchiveError(f'unpacks to more than {most_bytes:,} bytes{why}')
+                if (left := left - len(block)) < 0:
+                    raise ArchiveError(f'unpacks to more than {most_bytes:,} bytes{why}')
                 out.write(block)
             if out.tell() != entry.size: raise ArchiveError(f'{"/".join(parts)} ends early')
     if not seen: raise ArchiveError('is empty')
@@ -151,10 +161,12 @@ def unpacking(archive):
     try: yield
     except ArchiveError as e: raise ArchiveError(f'{archive}: {e}; nothing was unpacked') from None
     except OSError as e:
-        if e.errno in (None, errno.EINVAL): raise ArchiveError(f'{archive}: damaged ({readable(e)}); nothing was unpacked') from None
+        if e.errno in (None, errno.EINVAL):
+            raise ArchiveError(f'{archive}: damaged ({readable(e)}); nothing was unpacked') from None
         why = 'the disk is full' if is_disk_full(e) else readable(e)
         raise DownloadError(f'{archive}: {why}; nothing was unpacked') from None
-    except Exception as e: raise ArchiveError(f'{archive}: damaged ({type(e).__name__}: {readable(e)}); nothing was unpacked') from None
+    except Exception as e:
+        raise ArchiveError(f'{archive}: damaged ({type(e).__name__}: {readable(e)}); nothing was unpacked') from None
 
 # %% ../../nbs/apps/archive.ipynb #3b196ce4
 def unpack(
@@ -168,14 +180,16 @@ def unpack(
     "Unpack all of an archive, or nothing."
     archive, folder = Path(archive), Path(folder)
     if archive.exists() and not archive.is_file(): raise ArchiveError(f'{archive}: is no file')
-    if os.path.lexists(folder): raise FileExistsError(f'{folder}: is there already and stays as it is; move it away, or name another folder')
+    if os.path.lexists(folder):
+        raise FileExistsError(f'{folder}: is there already and stays as it is; move it away, or name another folder')
     beside = folder.with_name(f'.unpacking-{os.getpid()}-{secrets.token_hex(4)}')
     try:
         with unpacking(archive), open(archive, 'rb') as file:
             most_bytes = min(most_bytes, max(most_ratio*archive.stat().st_size, 10_000_000))
             beside.mkdir(parents=True)
             free = shutil.disk_usage(beside).free
-            unpack_into(entries(file, most_files, most_bytes), beside, most_files, min(most_bytes, free), ', all that its disk has room for'*(free < most_bytes))
+            unpack_into(entries(file, most_files, most_bytes), beside, most_files, min(most_bytes, free),
+                        ', all that its disk has room for'*(free < most_bytes))
             only = list(beside.iterdir())
             os.rename(only[0] if lift and len(only) == 1 and only[0].is_dir() else beside, folder)
     finally: shutil.rmtree(beside, ignore_errors=True)

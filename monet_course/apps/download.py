@@ -21,7 +21,8 @@ from ..workshop.core import command_parser, ends_with
 from ..workshop.files import is_disk_full, writing
 
 # %% ../../nbs/apps/download.ipynb #a17aea09
-SETS = dict(monet2photo=dict( # size and sum: tensorflow_datasets/url_checksums/cycle_gan.txt of TensorFlow Datasets 4.9.10
+# size and sum: tensorflow_datasets/url_checksums/cycle_gan.txt of TensorFlow Datasets 4.9.10
+SETS = dict(monet2photo=dict(
     urls=['https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/monet2photo.zip',
           'https://people.eecs.berkeley.edu/~taesung_park/CycleGAN/datasets/monet2photo.zip'],
     sha256='88f91b00fc228f97c9411fbf1880ec1d119c98f1722e4cfcfaa2fb35fac05b04', size=305_231_073))
@@ -33,7 +34,8 @@ def noted_sum(record):
 
 def note_sum(record, archive):
     "Note the sum of a download, as `sha256sum` does."
-    with open(archive, 'rb') as f, writing(record) as partial_file: partial_file.write_text(f'{hexdigest(f)}  {archive.name}\n', encoding='utf-8')
+    with open(archive, 'rb') as f, writing(record) as partial_file:
+        partial_file.write_text(f'{hexdigest(f)}  {archive.name}\n', encoding='utf-8')
 
 # %% ../../nbs/apps/download.ipynb #7b900fad
 def from_archive(name, folder, urls, sha256, keep, progress, patience):
@@ -76,7 +78,9 @@ def kaggle_error(error):
     elif status == 403: why = 'the rules are not accepted yet, or not by this account (403)'
     elif is_disk_full(error): why = 'the disk is full'
     elif kind in ('ConnectionError', 'ConnectTimeout', 'ReadTimeout'): why = 'Kaggle cannot be reached'
-    else: why = f'kagglehub stopped with {readable(kind, 40)}' + (f' (status {status})' if isinstance(status, int) else '')
+    else:
+        why = f'kagglehub stopped with {readable(kind, 40)}' + (f' (status {status})' if isinstance(status, int)
+                                                                else '')
     return KaggleError(f'{why}.\n{KAGGLE_STEPS}')
 
 def from_kaggle(folder):
@@ -90,12 +94,15 @@ def from_kaggle(folder):
 # %% ../../nbs/apps/download.ipynb #95a2b8fa
 def check_request(name, urls, sha256):
     "Refuse what cannot be meant."
-    if not re.fullmatch(r'\w[\w-]{0,60}', name) or name.lower() in WINDOWS_DEVICES: raise ValueError(f'name={name!r}: letters, digits, _ and - only, and no name of a device')
-    if not urls and name not in ('contest', *SETS): raise ValueError(f"name={name!r}: {', '.join(SETS)} or contest, or give an address of your own (--url)")
+    if not re.fullmatch(r'\w[\w-]{0,60}', name) or name.lower() in WINDOWS_DEVICES:
+        raise ValueError(f'name={name!r}: letters, digits, _ and - only, and no name of a device')
+    if not urls and name not in ('contest', *SETS):
+        raise ValueError(f"name={name!r}: {', '.join(SETS)} or contest, or give an address of your own (--url)")
     for url in urls:
         try: check_url(url)
         except Refused as e: raise ValueError(f'{shown(url)} {e}') from None
-    if sha256 is not None and not re.fullmatch('[0-9a-fA-F]{64}', sha256): raise ValueError(f'sha256={sha256!r}: 64 hexadecimal digits')
+    if sha256 is not None and not re.fullmatch('[0-9a-fA-F]{64}', sha256):
+        raise ValueError(f'sha256={sha256!r}: 64 hexadecimal digits')
 
 def get_pictures(
     name: str = 'monet2photo', # or 'contest', or any name together with `urls`
@@ -109,7 +116,8 @@ def get_pictures(
     "Photos and Monets, downloaded once; what is there already is not asked for again."
     urls, folder = [urls] if isinstance(urls, str) else list(urls or []), Path(folder)
     check_request(name, urls, sha256)
-    found = from_kaggle(folder) if name == 'contest' and not urls else from_archive(name, folder, urls, sha256, keep, progress, patience)
+    found = from_kaggle(folder) if name == 'contest' and not urls else from_archive(name, folder, urls, sha256, keep,
+                                                                                    progress, patience)
     picture_folders(found)
     return found
 
@@ -127,9 +135,11 @@ def download_command(
         try: found = get_pictures(which, to, url, sha256, keep)
         except KaggleError as e: print(f'monet_download: {e}', file=sys.stderr); sys.exit(1)
         n = {k: f'{len(v):,}' for k, v in vars(picture_folders(found)).items()}
-    print(f"{found}: {n['photos']} photos and {n['monets']} Monets to train on, {n['test_photos']} and {n['test_monets']} to test\nNext: monet_fit {found}")
+    print(f"{found}: {n['photos']} photos and {n['monets']} Monets to train on, {n['test_photos']} and "
+          f"{n['test_monets']} to test\nNext: monet_fit {found}")
 
 def monet_download():
     "The command `monet_download`."
-    parser = command_parser(download_command, 'monet_download', which=dict(nargs='?', default='monet2photo', metavar='name'), url=dict(action='append'))
+    parser = command_parser(download_command, 'monet_download',
+                            which=dict(nargs='?', default='monet2photo', metavar='name'), url=dict(action='append'))
     download_command(**vars(parser.parse_args()))

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn as nn
+from torch import nn
 
-from ..paint import DIRECTIONS, CommonNorm, Painter, pad_to
+from ..paint import CommonNorm, DIRECTIONS, Painter, pad_to
 from ..workshop.core import command_parser, ends_with
 from ..workshop.files import writing
 from ..workshop.registry import declared
@@ -28,7 +28,8 @@ OPSET = 18
 def need_onnx():
     "The packages `onnx` and `onnxruntime`, or how to get them."
     try: import onnx, onnxruntime, onnxscript
-    except ImportError as e: raise ImportError(f"{e.name} is not installed; pip install 'monet_course[onnx]' brings it") from None
+    except ImportError as e:
+        raise ImportError(f"{e.name} is not installed; pip install 'monet_course[onnx]' brings it") from None
     return onnx, onnxruntime
 
 def translated(
@@ -40,7 +41,8 @@ def translated(
     dynamic, example = torch.export.Dim.DYNAMIC, torch.rand(2, channels, 40, 56)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        program = torch.onnx.export(net.eval(), (example,), dynamo=True, opset_version=OPSET, input_names=['photo'], output_names=['painting'],
+        program = torch.onnx.export(net.eval(), (example,), dynamo=True, opset_version=OPSET, input_names=['photo'],
+                                    output_names=['painting'],
                                     dynamic_shapes=({axis: dynamic for axis in open_axes},), verbose=False)
     return program.model_proto
 
@@ -52,7 +54,8 @@ def runner(
     ort = need_onnx()[1]
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    session = ort.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=['CPUExecutionProvider'])
+    session = ort.InferenceSession(model if isinstance(model, bytes) else str(model), options,
+                                   providers=['CPUExecutionProvider'])
     return lambda x: torch.from_numpy(session.run(None, {session.get_inputs()[0].name: np.asarray(x)})[0])
 
 # %% ../../nbs/apps/export.ipynb #cd11cfaf
@@ -65,7 +68,8 @@ class AnySize(nn.Module):
 def clean(model):
     "Drop what the exporter noted about our source code; name the open sizes; in place."
     graph = model.graph
-    for part in [model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]: del part.metadata_props[:]
+    for part in [model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]:
+        del part.metadata_props[:]
     del graph.value_info[:] # shapes in between, by their formulas
     for door in (graph.input[0], graph.output[0]):
         for dim, name in zip(door.type.tensor_type.shape.dim, ['n', '', 'height', 'width']):
@@ -114,14 +118,17 @@ def generator_of(
     direction: str = 'photo2monet', # which of a run's generators
 ) -> nn.Module: # a copy in evaluation mode, on the CPU; what it did not declare is measured (`declared`)
     "The generator in whatever holds one."
-    net = what if isinstance(what, nn.Module) else getattr(what, 'net', None) or Painter.load(what, 'cpu', direction).net
+    net = what if isinstance(what, nn.Module) else getattr(what, 'net', None) or Painter.load(what, 'cpu',
+                                                                                              direction).net
     return declared(deepcopy(net).cpu().float().eval())
 
 def notes_of(net, half, name, licence):
     "What a file says about itself. A program that paints in tiles needs `multiple` and `reach`; with instance norm, tiles are not enough."
     whole = net.reach == math.inf or any(isinstance(m, (nn.InstanceNorm2d, CommonNorm)) for m in net.modules())
-    return dict(name=name, licence=licence, config=getattr(net, 'config', None), opset=OPSET, kernels='float16' if half else 'float32',
-                multiple=net.multiple, reach='the whole picture' if whole else net.reach, range='photo and painting: RGB in [-1, 1]')
+    return dict(name=name, licence=licence, config=getattr(net, 'config', None), opset=OPSET,
+                kernels='float16' if half else 'float32',
+                multiple=net.multiple, reach='the whole picture' if whole else net.reach,
+                range='photo and painting: RGB in [-1, 1]')
 
 # %% ../../nbs/apps/export.ipynb #d759cd70
 def export_onnx(
@@ -138,10 +145,12 @@ def export_onnx(
     need_onnx()
     net = generator_of(what, direction)
     try: model = to_onnx(net, half, **notes_of(net, half, name, licence)).SerializeToString()
-    except torch.onnx.errors.OnnxExporterError as e: raise ValueError(f"{path}: not written, PyTorch's exporter stopped: {str(e).splitlines()[0]}") from e
+    except torch.onnx.errors.OnnxExporterError as e:
+        raise ValueError(f"{path}: not written, PyTorch's exporter stopped: {str(e).splitlines()[0]}") from e
     off, limit = difference(runner(model), net), 8/255 if half else 1/255
     if not off < limit:
-        raise ValueError(f'{path}: not written, for onnxruntime and PyTorch differ by {off:.2g}' + (', perhaps for want of precision: try without half' if half else ''))
+        raise ValueError(f'{path}: not written, for onnxruntime and PyTorch differ by {off:.2g}'
+                         + (', perhaps for want of precision: try without half' if half else ''))
     path.parent.mkdir(parents=True, exist_ok=True)
     with writing(path) as partial_file: partial_file.write_bytes(model)
     return path

@@ -101,7 +101,8 @@ def opener(watch):
     class Http(HTTPHandler):
         def http_open(self, request): return self.do_open(watched(HTTPConnection), request)
     class Https(HTTPSHandler):
-        def https_open(self, request): return self.do_open(watched(HTTPSConnection), request, context=ssl.create_default_context())
+        def https_open(self, request):
+            return self.do_open(watched(HTTPSConnection), request, context=ssl.create_default_context())
     made = OpenerDirector()
     made.addheaders = [('User-Agent', 'monet_course')]
     for handler in (ProxyHandler(), Http(), Https()): made.add_handler(handler)
@@ -153,7 +154,9 @@ def headers_for(part, url, wanted):
     note, plain, size = part.note, {'Accept-Encoding': 'identity'}, part.size
     if not size or not part.ranges: return plain
     rest = plain | {'Range': f'bytes={size}-'}
-    if note.get('id') == source_id(url) and isinstance(note.get('validator'), str) and validator({'ETag': note['validator'], 'Last-Modified': note['validator']}):
+    if note.get('id') == source_id(url) and isinstance(note.get('validator'),
+                                                       str) and validator({'ETag': note['validator'],
+                                                                           'Last-Modified': note['validator']}):
         return rest | {'If-Range': note['validator']}
     return rest if wanted.sha256 and isinstance(note.get('size'), int) else plain
 
@@ -172,7 +175,8 @@ def goes_on(response, part, asked):
     if not said: return None
     first, last, total = map(int, said.groups())
     noted, version = part.note.get('size'), validator(response.headers)
-    fits = first == part.size <= last < total and noted in (None, total) and length_of(response) in (None, last + 1 - first)
+    fits = first == part.size <= last < total and noted in (None, total) and length_of(response) in (None,
+                                                                                                     last + 1 - first)
     return total if fits and version in (None, asked.get('If-Range', version)) else None
 
 # %% ../../nbs/apps/fetch.ipynb #3b7bd1c9
@@ -184,12 +188,14 @@ def check_start(block, path):
         raise Refused(f'sent something else than a {path.suffix} file; it begins with {readable(block[:20])}')
     if path.suffix.lower() in ('.html', '.htm'): return
     title = re.search(b'<title[^>]*>(.*?)</title', block[:9000], re.S | re.I)
-    raise Refused('sent a web page instead of the file' + (f', "{readable(title[1].decode(errors="replace"), 60)}"' if title else ''))
+    raise Refused('sent a web page instead of the file'
+                  + (f', "{readable(title[1].decode(errors="replace"), 60)}"' if title else ''))
 
 def check_room(path, need):
     "Is there room for so many bytes?"
     free = shutil.disk_usage(path.parent).free
-    if need > free: raise DownloadError(f'{path}: {need/1e6:,.1f} MB are to come, but its disk has room for {free/1e6:,.1f} MB')
+    if need > free:
+        raise DownloadError(f'{path}: {need/1e6:,.1f} MB are to come, but its disk has room for {free/1e6:,.1f} MB')
 
 # %% ../../nbs/apps/fetch.ipynb #1224bf77
 BUSY = {408, 425, 429, 500, 502, 503, 504}
@@ -212,7 +218,8 @@ def decide(response, part, url, asked, wanted, patience):
     else: raise Refused(said)
     coded, kind = headers.get('Content-Encoding', 'identity'), readable(headers.get_content_type(), 40)
     if coded != 'identity': raise Refused(f'sends it packed once more ({readable(coded, 20)}), which was not asked for')
-    if wanted.size and total not in (None, wanted.size): raise Refused(f'offers {total:,} bytes ({kind}), expected {wanted.size:,}')
+    if wanted.size and total not in (None, wanted.size):
+        raise Refused(f'offers {total:,} bytes ({kind}), expected {wanted.size:,}')
     if total and total > patience.most: raise Refused(f'offers {total:,} bytes, more than {patience.most:,}')
     if total: check_room(part.path, total - (0 if note else part.size))
     return total, note
@@ -237,11 +244,13 @@ def hundredths(sizes, total):
 def trouble(error, watch, part):
     "An error of the network as `TransientError` or `Refused`."
     error, timeout = getattr(error, 'reason', error), f'{watch.timeout:g} s'
-    if isinstance(error, ssl.SSLCertVerificationError): return Refused(f'cannot prove who it is ({readable(error.verify_message)})')
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Refused(f'cannot prove who it is ({readable(error.verify_message)})')
     if watch.slow: return TransientError(f'sent less than {watch.least:,.0f} bytes in {timeout}')
     if isinstance(error, TimeoutError): return TransientError(f'did not answer for {timeout}')
     if isinstance(error, ValueError): return Refused(f'cannot be asked ({readable(error)})')
-    if isinstance(error, (socket.gaierror, ConnectionRefusedError)): return TransientError(f'cannot be reached ({error.strerror})')
+    if isinstance(error, (socket.gaierror, ConnectionRefusedError)):
+        return TransientError(f'cannot be reached ({error.strerror})')
     return TransientError(f'broke the connection ({type(error).__name__}: {readable(error)})')
 
 # %% ../../nbs/apps/fetch.ipynb #284999c9
@@ -260,7 +269,8 @@ def attempt(url, part, wanted, patience, progress):
                 for _ in bar(hundredths(sizes, total), 100, progress) if total else sizes: pass
         except (OSError, HTTPException, ValueError) as e: raise trouble(e, watch, part) from None
     if watch.slow: raise trouble(None, watch, part)
-    if part.size < (total or wanted.size or 0): raise TransientError(f'broke off after {part.size:,} of {total or wanted.size:,} bytes')
+    if part.size < (total or wanted.size or 0):
+        raise TransientError(f'broke off after {part.size:,} of {total or wanted.size:,} bytes')
 
 # %% ../../nbs/apps/fetch.ipynb #80d32ccf
 def check_whole(part, wanted):
@@ -268,7 +278,8 @@ def check_whole(part, wanted):
     if not part.size: raise Refused('sent an empty file')
     what = None
     if wanted.size and part.size != wanted.size: what = f'sent {part.size:,} bytes, expected {wanted.size:,}'
-    elif wanted.sha256 and (found := part.sum()) != wanted.sha256: what = f'sent a file with SHA-256 {found}, expected {wanted.sha256}'
+    elif wanted.sha256 and (found := part.sum()) != wanted.sha256:
+        what = f'sent a file with SHA-256 {found}, expected {wanted.sha256}'
     if not what: return
     again = part.joined
     part.start()
@@ -284,8 +295,10 @@ def from_source(url, part, wanted, patience, progress):
             fails = 0 if part.size >= most + (1 << 20) else fails + 1
             most = max(most, part.size)
             if fails >= patience.tries: raise Refused(f'{e}' + f' ({fails} tries)'*(fails > 1)) from None
-            if (e.wait or 0) > patience.longest_wait: raise Refused(f'{e} and asks us to wait {e.wait:,.0f} s') from None
-            time.sleep(min(e.wait if e.wait is not None else patience.pause*2**max(fails - 1, 0), patience.longest_wait))
+            if (e.wait or 0) > patience.longest_wait:
+                raise Refused(f'{e} and asks us to wait {e.wait:,.0f} s') from None
+            time.sleep(min(e.wait if e.wait is not None else patience.pause*2**max(fails - 1, 0),
+                           patience.longest_wait))
 
 def is_there(path, sha256):
     "Whether the file is there already; a `FileExistsError` if another one has its place."
@@ -293,7 +306,8 @@ def is_there(path, sha256):
     if not path.is_file(): raise FileExistsError(f'{path}: is there and no file')
     with open(path, 'rb') as f:
         if sha256 is None or (found := hexdigest(f)) == sha256: return True
-    raise FileExistsError(f'{path}: another file is there and stays as it is (SHA-256 {found}, expected {sha256}); move it away')
+    raise FileExistsError(f'{path}: another file is there and stays as it is (SHA-256 {found}, expected {sha256}); '
+                          'move it away')
 
 # %% ../../nbs/apps/fetch.ipynb #ce1fd152
 def download(
@@ -306,7 +320,8 @@ def download(
 ) -> Path: # the file, whole
     "Fetch a file. What came stays in NAME.part, and another call goes on from there."
     urls, path, patience = [urls] if isinstance(urls, str) else list(urls), Path(path), Patience(**patience)
-    if sha256 is not None and not re.fullmatch('[0-9a-fA-F]{64}', sha256): raise ValueError(f'sha256={sha256!r}: 64 hexadecimal digits')
+    if sha256 is not None and not re.fullmatch('[0-9a-fA-F]{64}', sha256):
+        raise ValueError(f'sha256={sha256!r}: 64 hexadecimal digits')
     if not urls: raise ValueError('urls: at least one address')
     wanted, said = Wanted(path, sha256 and sha256.lower(), size), []
     if is_there(path, wanted.sha256): return path

@@ -23,14 +23,18 @@ def file_jobs(
 ) -> list: # (photo, painting) paths
     "Where the paintings of single files go."
     if out is None:
-        beside = {f: f.with_name(f'{f.stem}{suffix}{f.suffix if f.suffix.lower() in FORMATS else ".png"}') for f in files}
-        return [(photo, painting) for photo, painting in beside.items() if photo not in beside.values()] # no paintings of paintings
-    if out.suffix.lower() in ENDINGS - set(FORMATS): raise ValueError(f'--out {out}: paintings can be written as {" ".join(FORMATS)}')
+        beside = {f: f.with_name(f'{f.stem}{suffix}{f.suffix if f.suffix.lower() in FORMATS else ".png"}')
+                  for f in files}
+        # no paintings of paintings
+        return [(photo, painting) for photo, painting in beside.items() if photo not in beside.values()]
+    if out.suffix.lower() in ENDINGS - set(FORMATS):
+        raise ValueError(f'--out {out}: paintings can be written as {" ".join(FORMATS)}')
     if out.suffix.lower() in FORMATS and not out.is_dir():
         if len(files) > 1: raise ValueError(f'--out {out}: one file for {len(files)} paintings; name a folder')
         return [(files[0], out)]
     names = output_names([Path(f.name) for f in files])
-    if len(names) < len(files): raise ValueError(f'--out {out}: two of the photos have the same name; give them folder by folder')
+    if len(names) < len(files):
+        raise ValueError(f'--out {out}: two of the photos have the same name; give them folder by folder')
     return [(f, out/names[Path(f.name)]) for f in files]
 
 # %% ../../nbs/apps/paint.ipynb #a9c7c8c5
@@ -47,25 +51,30 @@ def command_jobs(
     jobs, refused = file_jobs(files, out, suffix) if files else [], {}
     sources = {photo.resolve() for photo, _ in jobs}
     for photo, painting in jobs:
-        if painting.parent.resolve()/painting.name in sources: raise ValueError(f'{painting}: this painting would replace a photo')
+        if painting.parent.resolve()/painting.name in sources:
+            raise ValueError(f'{painting}: this painting would replace a photo')
     for folder in folders:
         name = folder.resolve().name
         place = folder.resolve().with_name(name + suffix) if out is None else out if len(paths) == 1 else out/name
         more, no = folder_jobs(folder, place)
         if not more and not no: raise FileNotFoundError(f'{folder}: no pictures in it')
         jobs, refused = jobs + more, {**refused, **no}
-    if len({painting for _, painting in jobs}) < len(jobs): raise ValueError(f'--out {out}: two of the photos have the same name; give them folder by folder')
+    if len({painting for _, painting in jobs}) < len(jobs):
+        raise ValueError(f'--out {out}: two of the photos have the same name; give them folder by folder')
     return jobs, refused
 
 # %% ../../nbs/apps/paint.ipynb #b64416d6
 def paint_command(
     pictures, # photos, or folders of photos
     run: str = None, # folder of a run, or of runs (its newest), or a .safetensors file; without it the painter that comes with the package
-    out: str = None, # file name of the painting, or a folder for several; without it beside the photos, with _monet added to the names
+    # file name of the painting, or a folder for several; without it beside the photos, with _monet added to the names
+    out: str = None,
     direction: str = 'photo2monet', # which of the two generators: photo2monet or monet2photo
     strength: float = 1., # 0 is the photo, 1 the painting
-    size: int = WORKING_SIZE, # longer side in pixels at which larger photos are painted: smaller for broader strokes; 0: own size
-    full_size: bool = False, # enlarge the paintings to the photos' own size: right for a screen, soft when looked at closely
+    # longer side in pixels at which larger photos are painted: smaller for broader strokes; 0: own size
+    size: int = WORKING_SIZE,
+    # enlarge the paintings to the photos' own size: right for a screen, soft when looked at closely
+    full_size: bool = False,
     tile: int = 1024, # pictures of more than tile x tile pixels are painted in tiles: smaller needs less memory (down to 4 times the network's reach), larger is faster
     fast: bool = False, # large pictures: several times faster, in a slightly different tone
     batch: int = 4, # pictures of equal size that are painted together
@@ -76,16 +85,19 @@ def paint_command(
     with ends_with(2):
         weights = weights_file(run, direction)
         check_settings(strength, batch, size)
-        jobs, refused = command_jobs([pictures] if isinstance(pictures, (str, Path)) else pictures, out, '_' + direction.split('2')[1])
+        jobs, refused = command_jobs([pictures] if isinstance(pictures, (str, Path)) else pictures, out,
+                                     '_' + direction.split('2')[1])
         painter = Painter.load(weights, device, direction, tile=tile, exact=not fast)
-        print(f"Painting with {'the painter that comes with monet_course' if run is None else weights.parent if Path(run).is_dir() else run} ({direction})", flush=True)
+        print("Painting with "
+              f"{'the painter that comes with monet_course' if run is None else weights.parent if Path(run).is_dir() else run} ({direction})", flush=True)
     with ends_with(1): report = painter.paint_files(jobs, batch, overwrite, strength, size, full_size)
     report.failed.update(refused)
     counts, *problems = str(report).splitlines()
     for painting in report.painted[:10]: print(painting)
     if len(report.painted) > 10: print(f'... and {len(report.painted) - 10} more')
     print(counts + '; --overwrite paints again'*bool(report.skipped))
-    if report.scaled and not full_size: print("A larger --size paints finer strokes; --full-size enlarges the painting to the photo's own size")
+    if report.scaled and not full_size:
+        print("A larger --size paints finer strokes; --full-size enlarges the painting to the photo's own size")
     for problem in problems: print(problem, file=sys.stderr)
     if report.failed: sys.exit(1)
 

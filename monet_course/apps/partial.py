@@ -26,7 +26,8 @@ def on_disk(path):
     try: yield
     except OSError as e:
         full = 'the disk is full; what has come is kept. Make room and run it again'
-        raise DownloadError(f'{path}: ' + (full if is_disk_full(e) else f'cannot be written ({e.strerror or e})')) from None
+        raise DownloadError(f'{path}: '
+                            + (full if is_disk_full(e) else f'cannot be written ({e.strerror or e})')) from None
 
 def put(file, block):
     "Write all of a block, or raise."
@@ -52,7 +53,8 @@ class Part:
     "What has come of a file so far (NAME.part), and a note of where it came from (NAME.part.json)."
     def __init__(self, path):
         self.path, self.note_path = (path.with_name(path.name + end) for end in ('.part', '.part.json'))
-        self.joined, self.ranges = False, True # were bytes of several requests joined? does the source understand `Range`?
+        # were bytes of several requests joined? does the source understand `Range`?
+        self.joined, self.ranges = False, True
 
     def __enter__(self):
         with on_disk(self.path):
@@ -60,7 +62,8 @@ class Part:
             self.file = os.fdopen(os.open(self.path, flags, 0o666), 'rb+', buffering=0)
             now = os.fstat(self.file.fileno())
             if not stat.S_ISREG(now.st_mode) or now.st_nlink != 1: raise OSError('it is no plain file; move it away')
-            if not try_lock(self.file) or not os.path.samestat(os.stat(self.path), os.fstat(self.file.fileno())): raise OSError('another process works on it')
+            if not try_lock(self.file) or not os.path.samestat(os.stat(self.path), os.fstat(self.file.fileno())):
+                raise OSError('another process works on it')
         return self
 
     def __exit__(self, *_):
@@ -82,7 +85,8 @@ def note(self:Part):
 @patch
 def mark(self:Part, **note):
     "Write a note about the bytes."
-    with on_disk(self.path), writing(self.note_path) as partial_file: partial_file.write_text(json.dumps(note), encoding='utf-8')
+    with on_disk(self.path), writing(self.note_path) as partial_file:
+        partial_file.write_text(json.dumps(note), encoding='utf-8')
 
 @patch
 def drop(self:Part):

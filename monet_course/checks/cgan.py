@@ -7,7 +7,7 @@ __all__ = ['check_count', 'check_tell', 'check_projection', 'check_labels']
 
 # %% ../../nbs/exercises/21_cgan.ipynb #e1a20f2d
 import torch
-import torch.nn as nn
+from torch import nn
 
 from .core import Wrong, attempt, check, looks_like, same
 from ..losses import nonsaturating
@@ -19,12 +19,15 @@ def check_count(count):
     if got is None: raise Wrong('nothing came back; is there a `return`?')
     if not isinstance(got, (tuple, list)) or len(got) != 3: raise Wrong(f'return three numbers: {", ".join(names)}')
     for x, name, wanted, mistakes in zip(got, names, (3684, 700, 2100), (
-            {3600: 'the table of the vectors is missing; they are learnt as well', 84: 'the dense layer has more inputs now',
-             3984: 'the biases of the dense layer were there before', 3612: 'each of the 7 classes has a vector of its own'},
+            {3600: 'the table of the vectors is missing; they are learnt as well',
+             84: 'the dense layer has more inputs now',
+             3984: 'the biases of the dense layer were there before',
+             3612: 'each of the 7 classes has a vector of its own'},
             {30700: 'the dense layer has as many inputs as before', 84: 'what is added to z must be as long as z',
              30000: 'there is a table, and the dense layer is the old one',
              100: 'each of the 7 classes has a vector of its own', 3684: 'nothing stands beside z here'},
-            {7: 'nothing is learnt in the label, but it is an input of the dense layer', 2149: 'a one-hot vector is not learnt',
+            {7: 'nothing is learnt in the label, but it is an input of the dense layer',
+             2149: 'a one-hot vector is not learnt',
              2107: 'a one-hot vector is not learnt', 300: 'one-hot means one number for each class',
              2400: 'the biases of the dense layer were there before', 0: 'the dense layer has more inputs now'})):
         for value, says in mistakes.items():
@@ -43,14 +46,18 @@ def check_tell(tell):
         wanted, got = torch.cat([x.detach(), spread], 1), attempt(tell, x, y, classes)
         if not torch.equal(y, kept): raise Wrong('your answer changes the labels that it was given')
         if isinstance(got, torch.Tensor) and got.ndim == len(shape) and got.shape[0] == n and got.shape[2:] == rest:
-            if got.shape[1] == old: raise Wrong('these are as many numbers as before; one more is needed for each class')
-            if got.shape[1] == classes != old + classes: raise Wrong('this is the label alone; where is what it belongs to?')
+            if got.shape[1] == old:
+                raise Wrong('these are as many numbers as before; one more is needed for each class')
+            if got.shape[1] == classes != old + classes:
+                raise Wrong('this is the label alone; where is what it belongs to?')
             if got.shape[1] == old + int(y.max()) + 1:
                 raise Wrong('you take the number of classes from the labels of this batch; it need not hold every class')
             if got.shape[1] == old + 1:
-                raise Wrong('the label is a single number in your answer; an 8 is not twice a 4, so each class has a channel')
+                raise Wrong('the label is a single number in your answer; an 8 is not twice a 4, so each class has a '
+                            'channel')
         same(got, torch.ones_like(wanted), f'what you make of {shape} and {classes} classes', tol=1e30) # kind and shape
-        if looks_like(got, torch.cat([spread, x.detach()], 1)): raise Wrong('the label comes before the rest; put it behind')
+        if looks_like(got, torch.cat([spread, x.detach()], 1)):
+            raise Wrong('the label comes before the rest; put it behind')
         if not looks_like(got[:, :old], x): raise Wrong('the first part should be what was given, unchanged')
         label = got[:, old:]
         if looks_like(label, 1 - spread): raise Wrong('ones and zeros are the wrong way round')
@@ -81,8 +88,10 @@ def check_projection(project):
         wanted = old + agree
         if isinstance(got, torch.Tensor) and n > 1:
             if got.shape == (n, n):
-                raise Wrong('every picture meets the label of every other; it needs its own only, so not the whole matrix')
-            if got.shape == (n, classes): raise Wrong('these are answers for every class; a picture comes with one label')
+                raise Wrong('every picture meets the label of every other; it needs its own only, so not the whole '
+                            'matrix')
+            if got.shape == (n, classes):
+                raise Wrong('these are answers for every class; a picture comes with one label')
             if got.shape == (n, d) != (n, n): raise Wrong('a scalar product is a sum over the features')
             if got.shape == (n, 1): raise Wrong('one answer for each picture: shape (n,), not (n, 1)')
             if got.shape == (): raise Wrong('this is one number for the whole batch; each picture has its answer')
@@ -99,7 +108,8 @@ def check_projection(project):
                             'the labels are paired with the wrong pictures': old + (table[y.flip(0)]*h).sum(1)}.items():
             if not looks_like(value, wanted, tol=1e-3) and looks_like(got, value): raise Wrong(says)
         same(got, wanted, f'the answers for {n} pictures and {classes} classes')
-        if not got.requires_grad: raise Wrong('nothing can learn from your answers; is there a `detach` or `no_grad` too many?')
+        if not got.requires_grad:
+            raise Wrong('nothing can learn from your answers; is there a `detach` or `no_grad` too many?')
         weight = torch.randn(n)
         grads = [torch.autograd.grad((x*weight).sum(), list(parts.values()), allow_unused=True) for x in (got, wanted)]
         for name, a, c in zip(parts, *grads):
@@ -116,7 +126,8 @@ class _Asked(nn.Module):
 
     def forward(self, x, y):
         self.calls.append((x.detach().clone(), y.detach().clone()))
-        if y.shape != x.shape[:1]: raise ValueError(f'{len(x)} pictures and labels of shape {tuple(y.shape)}: each needs its own')
+        if y.shape != x.shape[:1]:
+            raise ValueError(f'{len(x)} pictures and labels of shape {tuple(y.shape)}: each needs its own')
         return (self.dense(x.flatten(1))*(1 + self.table(y))).view(-1, *self.shape)
 
 def _paid(real, fake):
@@ -144,7 +155,8 @@ def check_labels(losses):
         for noise, label in gen.calls:
             if noise.shape != z.shape or not torch.equal(noise, z): raise Wrong('the generator should get z as it is')
             if not torch.equal(label, y):
-                raise Wrong('the fakes are asked with other labels than the real pictures have; labels alone may tell them apart')
+                raise Wrong('the fakes are asked with other labels than the real pictures have; labels alone may tell '
+                            'them apart')
         shown = set()
         for pictures, labels in disc.calls:
             for picture, label in zip(pictures, labels):
@@ -153,14 +165,17 @@ def check_labels(losses):
                     if not any(same_as): continue
                     shown.add(kind)
                     if label != y[same_as.index(True)]:
-                        raise Wrong(f'D hears a wrong label with a {kind} picture: it should be the one that the picture '
+                        raise Wrong(f'D hears a wrong label with a {kind} picture: it should be the one that the '
+                                    'picture '
                                     + ('came with' if kind == 'real' else 'was asked with'))
                     break
-                else: raise Wrong('D is shown a picture that is neither one of the real ones nor what G makes of z and y')
+                else:
+                    raise Wrong('D is shown a picture that is neither one of the real ones nor what G makes of z and y')
         for kind in ('real', 'fake'):
             if kind not in shown: raise Wrong(f'D is never shown the {kind} pictures')
         if got is None: raise Wrong('nothing came back; is there a `return`?')
-        if not isinstance(got, (tuple, list)) or len(got) != 2: raise Wrong('return two losses: what D pays and what G pays')
+        if not isinstance(got, (tuple, list)) or len(got) != 2:
+            raise Wrong('return two losses: what D pays and what G pays')
         for name, loss in zip('DG', got):
             if isinstance(loss, torch.Tensor) and loss.shape != ():
                 raise Wrong(f"{name}'s loss should be one number, and has shape {tuple(loss.shape)}")
@@ -169,7 +184,8 @@ def check_labels(losses):
         if looks_like(got[0], g_wanted) and looks_like(got[1], d_wanted):
             raise Wrong("the two losses are in the wrong order: D's comes first")
         if looks_like(got[0], 2*d_wanted): raise Wrong("D's loss is twice too large: each kind of picture counts half")
-        if looks_like(got[0], d_turned): raise Wrong("the signs in D's loss are the wrong way round: a high answer means real")
+        if looks_like(got[0], d_turned):
+            raise Wrong("the signs in D's loss are the wrong way round: a high answer means real")
         if looks_like(got[0], n*d_wanted) or looks_like(got[1], n*g_wanted):
             raise Wrong('these are sums over the batch; take the mean')
         same(got[0], d_wanted, "D's loss")
@@ -182,8 +198,10 @@ def check_labels(losses):
         for name, loss, w, net, says in zip('DG', got, wanted, (disc, gen), ('detach', 'detach')):
             if not isinstance(loss, torch.Tensor) or not loss.requires_grad:
                 raise Wrong(f"{name}'s loss has no graph; is there an `item`, `{says}` or `no_grad` too many?")
-            grads = [torch.autograd.grad(l, list(net.parameters()), retain_graph=True, allow_unused=True) for l in (loss, w)]
+            grads = [torch.autograd.grad(l, list(net.parameters()), retain_graph=True, allow_unused=True)
+                     for l in (loss, w)]
             if any(a is None or not looks_like(a, b, tol=1e-3) for a, b in zip(*grads)):
                 raise Wrong(f"{name}'s loss is right, but {name} gets no gradient from it, or a wrong one")
-        if any(g is not None for g in torch.autograd.grad(got[0], list(gen.parameters()), retain_graph=True, allow_unused=True)):
+        if any(g is not None for g in torch.autograd.grad(got[0], list(gen.parameters()), retain_graph=True,
+                                                          allow_unused=True)):
             raise Wrong("the generator gets a gradient from D's loss; detach the fakes")

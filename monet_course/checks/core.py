@@ -24,10 +24,12 @@ def attempt(
     **kwargs, # the same
 ): # what it returns
     "Call an answer; a gap left open and a crash become `Wrong`."
-    if answer is None or answer is ...: raise Wrong('there is no answer yet; replace the line `raise NotImplementedError`')
+    if answer is None or answer is ...:
+        raise Wrong('there is no answer yet; replace the line `raise NotImplementedError`')
     if not callable(answer): raise Wrong(f'this should be a function, and is {type(answer).__name__}')
     try: return answer(*args, **kwargs)
-    except NotImplementedError: raise Wrong('there is no answer yet; replace the line `raise NotImplementedError`') from None
+    except NotImplementedError:
+        raise Wrong('there is no answer yet; replace the line `raise NotImplementedError`') from None
     except Wrong: raise
     except Exception as e: raise Wrong(f'your answer stops with {type(e).__name__}: {e}') from e
 
@@ -52,7 +54,8 @@ def same(
     if got is None: raise Wrong(f'{what} is None; is there a `return`?')
     if isinstance(got, torch.Tensor):
         if got.layout != torch.strided or got.is_nested or got.is_quantized or got.device.type == 'meta':
-            raise Wrong(f'{what} should be an ordinary tensor, and is an unusual kind: sparse, nested, quantized or meta')
+            raise Wrong(f'{what} should be an ordinary tensor, and is an unusual kind: sparse, nested, quantized or '
+                        'meta')
         got = got.detach()
     if isinstance(wanted, torch.Tensor):
         if not isinstance(got, torch.Tensor): raise Wrong(f'{what} should be a tensor, and is {type(got).__name__}')
@@ -111,9 +114,12 @@ def check(
 # %% ../../nbs/exercises/00_how_to.ipynb #2527ac7c
 def _odd():
     "What nobody asks for."
-    return [None, ..., NotImplemented, True, 0, -7, 10**400, -10**5000, .123, math.nan, -math.inf, 1j, '', 'two', b'x', [], (), {}, set(),
-            [None], (1, 2, 3, 4, 5, 6, 7), ['a', 'b'], ('a', 'b', 'c'), [[1, 2], [3]], {'a': 1}, object(), len, int, range(3), np.zeros(3),
-            np.array('x'), torch.float32, torch.nn.Identity(), torch.tensor(math.nan), torch.tensor(-3), torch.zeros(0), torch.zeros(2, 3),
+    return [None, ..., NotImplemented, True, 0, -7, 10**400, -10**5000, .123, math.nan, -math.inf, 1j, '', 'two', b'x',
+            [], (), {}, set(),
+            [None], (1, 2, 3, 4, 5, 6, 7), ['a', 'b'], ('a', 'b', 'c'), [[1, 2], [3]], {'a': 1}, object(), len, int,
+            range(3), np.zeros(3),
+            np.array('x'), torch.float32, torch.nn.Identity(), torch.tensor(math.nan), torch.tensor(-3), torch.zeros(0),
+            torch.zeros(2, 3),
             torch.full((4,), math.inf), torch.tensor(1j), torch.tensor(True), torch.ones(3, requires_grad=True)*2,
             torch.ones(2).to_sparse(), torch.ones(1, device='meta'), [torch.zeros(2), torch.zeros(3)]]
 
@@ -121,11 +127,16 @@ def _raising(e):
     def answer(*args, **kwargs): raise e
     return answer
 
-_BENT = [lambda x: -x, lambda x: x + 1, lambda x: x*math.nan, lambda x: x*math.inf, lambda x: x*0, lambda x: x + 0j, str, lambda x: [x],
-         lambda x: (x,), lambda x: (x, x, x), lambda x: {'a': x}, torch.as_tensor, np.asarray, lambda x: float(x), lambda x: x.double(),
-         lambda x: x.half(), lambda x: x.long(), lambda x: x.bool(), lambda x: x[None], lambda x: x[..., None], lambda x: x.flatten(), lambda x: x.T,
-         lambda x: x[:-1], lambda x: x[:0], lambda x: x.sum(), lambda x: x.detach(), lambda x: x.detach().requires_grad_(), lambda x: x.tolist(),
-         lambda x: x.numpy(), lambda x: x.to_sparse(), lambda x: x.to('meta'), lambda x: list(x), lambda x: tuple(x), lambda x: x[::-1],
+_BENT = [lambda x: -x, lambda x: x + 1, lambda x: x*math.nan, lambda x: x*math.inf, lambda x: x*0, lambda x: x + 0j,
+         str, lambda x: [x],
+         lambda x: (x,), lambda x: (x, x, x), lambda x: {'a': x}, torch.as_tensor, np.asarray, lambda x: float(x),
+         lambda x: x.double(),
+         lambda x: x.half(), lambda x: x.long(), lambda x: x.bool(), lambda x: x[None], lambda x: x[..., None],
+         lambda x: x.flatten(), lambda x: x.T,
+         lambda x: x[:-1], lambda x: x[:0], lambda x: x.sum(), lambda x: x.detach(),
+         lambda x: x.detach().requires_grad_(), lambda x: x.tolist(),
+         lambda x: x.numpy(), lambda x: x.to_sparse(), lambda x: x.to('meta'), lambda x: list(x), lambda x: tuple(x),
+         lambda x: x[::-1],
          lambda x: x*2, lambda x: dict(enumerate(x)), lambda x: iter(x)]
 
 def _inside(i, bend):
@@ -145,8 +156,10 @@ def withstands(
     "Try a check with odd answers: raise `AssertionError` if one passes, and let every error through that is not `Wrong`."
     def bent(bend): return lambda *args, **kwargs: bend(right(*args, **kwargs))
     def always(x): return lambda *args, **kwargs: x
-    wrong = [always(x) for x in _odd()] + [lambda *args: args, lambda *args: args[0], lambda *args: args[-1], lambda: 1, 'answer', 3]
-    wrong += [_raising(e) for e in (ValueError('no'), KeyError(3), StopIteration(), AssertionError(), RecursionError('deep'))]
+    wrong = [always(x) for x in _odd()] + [lambda *args: args, lambda *args: args[0], lambda *args: args[-1], lambda: 1,
+                                           'answer', 3]
+    wrong += [_raising(e) for e in (ValueError('no'), KeyError(3), StopIteration(), AssertionError(),
+                                    RecursionError('deep'))]
     may_pass = [bent(bend) for bend in _BENT]
     for i in range(parts):
         wrong += [bent(_inside(i, always(x))) for x in _odd()]

@@ -9,12 +9,11 @@ __all__ = ['check_passes', 'check_cycle', 'check_pool', 'check_judge']
 import random
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
+from torch import nn
 
 from .core import Wrong, attempt, check, looks_like, same
 from ..cyclegan import discriminator_loss
-
 
 # %% ../../nbs/exercises/11_cyclegan.ipynb #d4fa8c48
 @check
@@ -51,10 +50,13 @@ def check_cycle(cycle_loss):
     def shift(p): return p + 1
     same(call(shift, shift), 4., 'the loss')
     def square(p): return p**2
-    def ways(x, y): return ((2*x**2 - x).abs().mean() + (4*y**2 - y).abs().mean()).item() # double after square, square after double
+    # double after square, square after double
+    def ways(x, y): return ((2*x**2 - x).abs().mean() + (4*y**2 - y).abs().mean()).item()
     got = call(square, double)
-    if looks_like(got, ways(y, x)): raise Wrong('each way begins with the wrong generator: photos go through `photo2monet` first')
-    same(got, ways(x, y), 'the loss', hint='Which generator comes first on which way? Does each pixel count by its own distance?')
+    if looks_like(got, ways(y, x)):
+        raise Wrong('each way begins with the wrong generator: photos go through `photo2monet` first')
+    same(got, ways(x, y), 'the loss',
+         hint='Which generator comes first on which way? Does each pixel count by its own distance?')
     strength = torch.full((2,), .5, requires_grad=True) # one number for each of two generators that can learn
     got = call(lambda p: strength[0]*p, lambda p: strength[1]*p)
     same(got, .75*wanted, 'the loss', hint='Which generator comes first on which way?')
@@ -107,7 +109,8 @@ def check_pool(swap):
             swapped += any(torch.equal(p, fresh) for p in images)
     if not 150 < old < 250: raise Wrong(f'old pictures came back {old} times of 400; it should be about half')
     if swapped < old: raise Wrong('an old picture was returned, and the fresh one did not take its place')
-    if min(places) < old/6: raise Wrong(f'any of the old pictures may come back; from the three places of your list {places} came')
+    if min(places) < old/6:
+        raise Wrong(f'any of the old pictures may come back; from the three places of your list {places} came')
 
 # %% ../../nbs/exercises/11_cyclegan.ipynb #3da16d8f
 @check

@@ -28,12 +28,14 @@ def check_piles(piles):
     while not epochs or len(seen) < 15 or len(set(seen.values())) > 1:
         seen.update(ds.index(0, epochs, k) for k in range(20))
         epochs += 1
-    if looks_like(got[0], 1): raise Wrong('the first number: an epoch does not end when the paintings do; they are shuffled and come again')
+    if looks_like(got[0], 1):
+        raise Wrong('the first number: an epoch does not end when the paintings do; they are shuffled and come again')
     if looks_like(got[0], 20): raise Wrong('the first number: all paintings together come that often')
     same(got[0], often[0], 'the first number')
     if looks_like(got[1], 60): raise Wrong('the second number: those are pictures; how many epochs is that?')
     if looks_like(got[1], 1): raise Wrong('the second number: after one epoch five photos have come twice')
-    if looks_like(got[1], 4): raise Wrong('the second number: by then each photo has come that often; how many epochs is that?')
+    if looks_like(got[1], 4):
+        raise Wrong('the second number: by then each photo has come that often; how many epochs is that?')
     same(got[1], epochs, 'the second number')
 
 # %% ../../nbs/exercises/01_data.ipynb #c816ca5a
@@ -45,16 +47,20 @@ def check_bytes(to_bytes):
         if not torch.equal(x, before): raise Wrong('your function changes the picture that it was given')
         if isinstance(got, np.ndarray): got = torch.from_numpy(got.copy())
         if isinstance(got, torch.Tensor) and got.shape == x.shape: raise Wrong('the channels come last in the result')
-        if isinstance(got, torch.Tensor) and got.shape == wanted.transpose(0, 1).shape: raise Wrong('height and width are swapped')
+        if isinstance(got, torch.Tensor) and got.shape == wanted.transpose(0, 1).shape:
+            raise Wrong('height and width are swapped')
         if not isinstance(got, torch.Tensor) or got.shape != wanted.shape: same(got, wanted, 'the result')
         if got.dtype != torch.uint8: raise Wrong(f'the result holds {got.dtype}, and should hold bytes: torch.uint8')
         return got, wanted, (got.int() - wanted.int())
     x = torch.stack([torch.randperm(256).view(8, 32) for _ in range(3)])/127.5 - 1
     got, wanted, off = ask(x)
-    if looks_like(got, (x*255).clamp(0, 255).round().byte().permute(1, 2, 0)) or looks_like(got, (x*255).byte().permute(1, 2, 0)):
+    if looks_like(got, (x*255).clamp(0, 255).round().byte().permute(1, 2, 0)) or looks_like(got,
+                                                                                            (x*255).byte().permute(1, 2,
+                                                                                                                   0)):
         raise Wrong('black is -1 here, not 0')
     if off.any() and off.min() >= -1 and off.max() <= 0:
-        raise Wrong(f'{int((off < 0).sum())} of {off.numel()} bytes come back one too low; what does a cast to bytes do with 6.99?')
+        raise Wrong(f'{int((off < 0).sum())} of {off.numel()} bytes come back one too low; what does a cast to bytes '
+                    'do with 6.99?')
     if off.any(): raise Wrong(f'{int((off != 0).sum())} of {off.numel()} bytes come back as other bytes')
     got, wanted, off = ask(torch.rand(3, 6, 9)/2 - .2)
     if got.min() == 0 and got.max() == 255:
@@ -63,7 +69,8 @@ def check_bytes(to_bytes):
     x = 2*torch.rand(3, 5, 7) - 1
     x[:, 2, 3], x[:, 4, 6] = torch.tensor([1.2, -1.5, 7.]), torch.tensor([-1.01, 1.01, 1.])
     got, wanted, off = ask(x)
-    if off.any() and not (off != 0).any(2).sum() > 2: raise Wrong('what lies outside of [-1, 1] comes back as any colour; cut it off')
+    if off.any() and not (off != 0).any(2).sum() > 2:
+        raise Wrong('what lies outside of [-1, 1] comes back as any colour; cut it off')
     if off.any(): raise Wrong('a few numbers outside of [-1, 1] have changed the whole picture')
 
 # %% ../../nbs/exercises/01_data.ipynb #5b97c6f6
@@ -71,16 +78,20 @@ def check_bytes(to_bytes):
 def check_palette(palette):
     axes = (0, 1, 2)
     for n, m in ((3, 5), (6, 2)):
-        x = torch.randn(n, 32, 32, 3)*torch.tensor([20., 5., 9.]) + torch.tensor([55., 2., -8.]) + 8*torch.randn(n, 1, 1, 3)
-        y = torch.randn(m, 32, 32, 3)*torch.tensor([9., 8., 14.]) + torch.tensor([65., -4., 6.]) + 8*torch.randn(m, 1, 1, 3)
+        x = torch.randn(n, 32, 32, 3)*torch.tensor([20., 5., 9.]) + torch.tensor([55., 2., -8.]) + 8*torch.randn(n, 1,
+                                                                                                                 1, 3)
+        y = torch.randn(m, 32, 32, 3)*torch.tensor([9., 8., 14.]) + torch.tensor([65., -4., 6.]) + 8*torch.randn(m, 1,
+                                                                                                                 1, 3)
         got, (mx, my), (sx, sy) = attempt(palette, x, y), (z.mean(axes) for z in (x, y)) , (z.std(axes) for z in (x, y))
         alone = (x - x.mean((1, 2), keepdim=True))/x.std((1, 2), keepdim=True)*sy + my
         mistakes = {'the mean is that of y, the spread still that of x': x - mx + my,
                     'the two spreads are the wrong way round': (x - mx)*sx/sy + my,
-                    'scaling moves the mean, too; take it away before': x*sy/sx - mx + my, 'the mean of y is missing': (x - mx)*sy/sx,
+                    'scaling moves the mean, too; take it away before': x*sy/sx - mx + my,
+                    'the mean of y is missing': (x - mx)*sy/sx,
                     'each photo has statistics of its own in yours; every sunset turns into noon': alone,
                     'these are variances; a spread is their root': (x - mx)*(sy/sx)**2 + my,
-                    'the three channels share one mean and one spread; each has its own': (x - x.mean())/x.std()*y.std() + y.mean()}
+                    'the three channels share one mean and one spread; each has its own': (x - x.mean())/x.std()*y.std()
+                    + y.mean()}
         for says, value in mistakes.items():
             if looks_like(got, value, tol=1e-3): raise Wrong(says)
         same(got, (x - mx)*sy/sx + my, 'the result', tol=1e-3)
@@ -89,16 +100,21 @@ def check_palette(palette):
 @check
 def check_covariance(match):
     for n, m in ((400, 700), (900, 300)):
-        x = torch.randn(n, 3, dtype=torch.float64) @ torch.tensor([[9., 4, -2], [0, 5, 3], [0, 0, 4]]).double() + torch.tensor([55., 2, -8])
-        y = torch.randn(m, 3, dtype=torch.float64) @ torch.tensor([[6., 0, 0], [-5, 8, 0], [3, 4, 7]]).double() + torch.tensor([65., -4, 6])
+        x = torch.randn(n, 3, dtype=torch.float64) @ torch.tensor([[9., 4, -2], [0, 5, 3],
+                                                                   [0, 0, 4]]).double() + torch.tensor([55., 2, -8])
+        y = torch.randn(m, 3, dtype=torch.float64) @ torch.tensor([[6., 0, 0], [-5, 8, 0],
+                                                                   [3, 4, 7]]).double() + torch.tensor([65., -4, 6])
         got, cx, cy = attempt(match, x, y), torch.cov(x.T), torch.cov(y.T)
-        if not isinstance(got, torch.Tensor) or got.shape != x.shape or not got.isfinite().all(): same(got, x, 'the result')
+        if not isinstance(got, torch.Tensor) or got.shape != x.shape or not got.isfinite().all():
+            same(got, x, 'the result')
         if not looks_like(got.mean(0), y.mean(0), tol=1e-3): raise Wrong('the mean of the result is not that of y')
         found = torch.cov(got.T)
         if looks_like(found, cx, tol=.01): raise Wrong('the covariance is still that of x')
         if not looks_like(found, cy, tol=.01):
-            if looks_like(found.diag(), cy.diag(), tol=.01): raise Wrong('the spreads are those of y; how the channels go together is not')
-            if looks_like(found, torch.eye(3).double(), tol=.01): raise Wrong('the covariance of x is gone, and that of y has not come')
+            if looks_like(found.diag(), cy.diag(), tol=.01):
+                raise Wrong('the spreads are those of y; how the channels go together is not')
+            if looks_like(found, torch.eye(3).double(), tol=.01):
+                raise Wrong('the covariance of x is gone, and that of y has not come')
             raise Wrong('the covariance is not that of y; is a matrix on the wrong side, or to be transposed?')
         columns = torch.cat([x, torch.ones(n, 1).double()], 1)
         left = got - columns @ torch.linalg.lstsq(columns, got.double()).solution
@@ -110,14 +126,16 @@ def _passes(which, seed, n, epoch_len, epochs):
     "The pictures of all items, cut into passes; asked in order, then backwards."
     def ask(epoch, k):
         got = attempt(which, seed, epoch, k, n, epoch_len)
-        if isinstance(got, np.ndarray) and got.size == 1 or isinstance(got, torch.Tensor) and got.numel() == 1: got = got.item()
+        if isinstance(got, np.ndarray) and got.size == 1 or isinstance(got, torch.Tensor) and got.numel() == 1:
+            got = got.item()
         if isinstance(got, bool) or not isinstance(got, Integral):
             raise Wrong(f'the number of a picture is wanted, and this is {type(got).__name__}')
         if not 0 <= got < n: raise Wrong(f'there is no picture {got} among {n}; they are 0 to {n - 1}')
         return int(got)
     items = [(epoch, k) for epoch in range(epochs) for k in range(epoch_len)]
     stream = [ask(*item) for item in items]
-    if [ask(*item) for item in items[::-1]][::-1] != stream: raise Wrong('asked again, the same item of the same epoch is another picture')
+    if [ask(*item) for item in items[::-1]][::-1] != stream:
+        raise Wrong('asked again, the same item of the same epoch is another picture')
     return stream, [stream[i:i + n] for i in range(0, len(stream) - n + 1, n)]
 
 @check
@@ -138,7 +156,8 @@ def check_which(which):
     if all(e == per_epoch[0] for e in per_epoch): raise Wrong('every epoch shows the same pictures in the same order')
     if any(sorted(p) != whole for p in passes) or any(sorted(p) != list(range(11)) for p in long):
         if all(sorted(e[:n]) == whole for e in per_epoch):
-            raise Wrong('a pass ends with the epoch in yours, and some pictures miss their turn; let it go on in the next')
+            raise Wrong('a pass ends with the epoch in yours, and some pictures miss their turn; let it go on in the '
+                        'next')
         raise Wrong('within one pass some pictures come twice and others never')
     if all(p == passes[0] for p in passes): raise Wrong('every pass has the same order')
     if other == stream: raise Wrong('another seed makes no difference')

@@ -10,8 +10,8 @@ import copy
 import math
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
+from torch import nn
 
 from .core import Wrong, attempt, check, looks_like, same
 from ..dcgan import dcgan_generator, modes_covered, ring_centres, ring_of_gaussians, ring_shares
@@ -35,7 +35,8 @@ def check_maps(maps):
     if len(found) < len(wanted): raise Wrong(f'these are {len(found)} maps; count the first map and the picture, too')
     for i, (mine, true) in enumerate(zip(found, wanted)):
         if mine[1] != true[1]: raise Wrong(f'map {i + 1} has another side than {mine[1]}; which map is the smallest?')
-        if mine[0] != true[0]: raise Wrong(f'map {i + 1} has not {mine[0]} channels; `width` is what the last layer begins with')
+        if mine[0] != true[0]:
+            raise Wrong(f'map {i + 1} has not {mine[0]} channels; `width` is what the last layer begins with')
     if len(found) > len(wanted): raise Wrong(f'these are {len(found)} maps, too many')
     total = sum(p.numel() for p in gen[0].parameters())
     if looks_like(n, gen[0].weight.numel(), tol=0): raise Wrong('the biases of the projection are missing')
@@ -46,7 +47,8 @@ def check_maps(maps):
 # %% ../../nbs/exercises/05_dcgan.ipynb #29ab1c86
 def _flat(net): return torch.cat([p.detach().flatten().clone() for p in net.parameters()])
 
-def _round(gen, disc, loss, real, z_disc, z_gen, rates, mixed=False, dirty=False, old_judge=False, kept=(0., 0.), way=(1, 1)):
+def _round(gen, disc, loss, real, z_disc, z_gen, rates, mixed=False, dirty=False, old_judge=False, kept=(0., 0.),
+           way=(1, 1)):
     "The weights of D and G after a round, and after wrong rounds; plain gradient descent."
     gen, disc = copy.deepcopy(gen), copy.deepcopy(disc)
     def lesson(z): return torch.autograd.grad(loss.gen(disc(gen(z))), tuple(gen.parameters()))
@@ -75,25 +77,32 @@ def check_round(one_round):
         gen, disc, real, z_disc, z_gen = _players()
         loss, rates, order = gan_loss(name), (.2, .1), []
         opt_gen, opt_disc = torch.optim.SGD(gen.parameters(), rates[1]), torch.optim.SGD(disc.parameters(), rates[0])
-        for who, opt in (('G', opt_gen), ('D', opt_disc)): opt.register_step_post_hook(lambda *_, who=who: order.append(who))
+        for who, opt in (('G', opt_gen), ('D', opt_disc)):
+            opt.register_step_post_hook(lambda *_, who=who: order.append(who))
         play = lambda z=z_gen, **wrong: _round(gen, disc, loss, real, z_disc, z, rates, **wrong)
         wanted, before = play(), (_flat(disc), _flat(gen))
-        slips_d = {'gradients left over from earlier are part of the step of D; clear them first': play(kept=(1., 0.))[0],
+        slips_d = {'gradients left over from earlier are part of the step of D; clear them first': play(kept=(1.,
+                                                                                                              0.))[0],
                    'D sees real pictures and fakes in one batch; its batch norm mixes them': play(mixed=True)[0],
                    'D walks uphill; what is to be minimised?': play(way=(-1, 1))[0]}
-        slips_g = {'gradients left over from earlier are part of the step of G; clear them first': play(kept=(0., 1.))[1],
+        slips_g = {'gradients left over from earlier are part of the step of G; clear them first': play(kept=(0.,
+                                                                                                              1.))[1],
                    'what D learnt about the fakes has reached G: cut the fakes off, or clear G just before its step': play(dirty=True)[1],
                    'G is judged by the D of before its step': play(old_judge=True)[1],
                    'G walks uphill; what is to be minimised?': play(way=(1, -1))[1],
                    'G learns from the fakes that D has just seen; make fresh ones from `z_gen`': play(z=z_disc)[1]}
-        slips_g['what D learnt about the fakes has reached G, and older gradients, too'] = play(dirty=True, kept=(0., 1.))[1]
+        slips_g['what D learnt about the fakes has reached G, and older gradients, too'] = play(dirty=True,
+                                                                                                kept=(0., 1.))[1]
         for p in (*gen.parameters(), *disc.parameters()): p.grad = torch.ones_like(p)
         attempt(one_round, gen, disc, opt_gen, opt_disc, loss, real, z_disc, z_gen)
         for who, net, old in (('D', disc, before[0]), ('G', gen, before[1])):
-            if not order.count(who) and not torch.equal(_flat(net), old): raise Wrong(f'{who} moved without its optimiser')
-            if order.count(who) != 1: raise Wrong(f'the optimiser of {who} took {order.count(who)} steps; one is wanted')
+            if not order.count(who) and not torch.equal(_flat(net), old):
+                raise Wrong(f'{who} moved without its optimiser')
+            if order.count(who) != 1:
+                raise Wrong(f'the optimiser of {who} took {order.count(who)} steps; one is wanted')
         if order == ['G', 'D']: raise Wrong('G went first; D does')
-        if not all(p.requires_grad for p in (*gen.parameters(), *disc.parameters())): raise Wrong('a network is left frozen')
+        if not all(p.requires_grad for p in (*gen.parameters(), *disc.parameters())):
+            raise Wrong('a network is left frozen')
         for who, net, true, slips in (('D', disc, wanted[0], slips_d), ('G', gen, wanted[1], slips_g)):
             for says, weights in slips.items():
                 if looks_like(_flat(net), weights): raise Wrong(says)
@@ -122,7 +131,8 @@ def check_covered(covered):
     even = ring_of_gaussians(800)
     same(ask(even, .25, .02), 8, 'the number for a ring that is all there')
     got = ask(torch.cat([cloud(0, 100), cloud(3, 99), cloud(4, 1)]), .25, .02)
-    if looks_like(got, 3): raise Wrong('a cloud with a single point of 200 counts as covered; it holds less than `least`')
+    if looks_like(got, 3):
+        raise Wrong('a cloud with a single point of 200 counts as covered; it holds less than `least`')
     same(got, 2, 'the number for a generator that found two clouds')
     got = ask(torch.cat([cloud(0, 90), cloud(3, 90), 9 + torch.randn(20, 2)]), .25, .02)
     if not looks_like(got, 2): raise Wrong('points far from every centre make a difference; they belong to none')
@@ -152,14 +162,17 @@ def check_forger(forger):
         real = 2*torch.rand(12, channels, side, side) - 1
         black = F.pad(real, (1, 1, 1, 1), value=-1.)
         copies = [black[k:k + 1, :, 1 - y:1 - y + side, 1 - x:1 - x + side] for k, (y, x) in enumerate(ways)]
-        fakes = torch.cat([*copies, 2*torch.rand(4, channels, side, side) - 1]) + .02*torch.randn(13, channels, side, side)
+        fakes = torch.cat([*copies, 2*torch.rand(4, channels, side, side) - 1]) + .02*torch.randn(13, channels, side,
+                                                                                                  side)
         got, wanted = attempt(forger, fakes, real), _catch(fakes, real)
         if isinstance(got, (tuple, list)): raise Wrong('return the distances alone')
         if isinstance(got, torch.Tensor) and got.shape == (len(real),):
             raise Wrong('one number for each *fake* is wanted, not for each real picture')
-        if looks_like(got, wanted*real[0].numel()**.5): raise Wrong('the distance is a sum over the pixels; take the mean')
+        if looks_like(got, wanted*real[0].numel()**.5):
+            raise Wrong('the distance is a sum over the pixels; take the mean')
         if looks_like(got, wanted**2): raise Wrong('the root is missing')
-        mistakes = {'no picture is moved': dict(downs=(0,), rights=(0,)), 'what leaves on one side comes in on the other': dict(fill=None),
+        mistakes = {'no picture is moved': dict(downs=(0,), rights=(0,)),
+                    'what leaves on one side comes in on the other': dict(fill=None),
                     'what comes in at the side is black, and black is -1': dict(fill=0.),
                     'pictures move only to the side': dict(downs=(0,)),
                     'pictures move only up and down': dict(rights=(0,)),

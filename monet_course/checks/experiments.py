@@ -33,11 +33,14 @@ def check_alarms(alarms):
         if not isinstance(got, (tuple, list)) or len(got) != 2:
             raise Wrong('return two numbers: the alarms expected, and the chance of at least one')
         expected, chance = (_number(g, what) for g, what in zip(got, ('the expected number', 'the chance')))
-        if n > 1 and _near(chance, n*level) and _near(expected, 1 - (1 - level)**n): raise Wrong('the two are in the wrong order')
+        if n > 1 and _near(chance, n*level) and _near(expected, 1 - (1 - level)**n):
+            raise Wrong('the two are in the wrong order')
         same(expected, n*level, f'the expected number {where}')
         if n > 1 and _near(chance, n*level):
-            raise Wrong(f'the chance {where} is not the expected number: alarms can come together, and that number can rise above 1')
-        if n > 1 and _near(chance, n*level*(1 - level)**(n - 1)): raise Wrong(f'this is the chance of exactly one, {where}')
+            raise Wrong(f'the chance {where} is not the expected number: alarms can come together, and that number can '
+                        'rise above 1')
+        if n > 1 and _near(chance, n*level*(1 - level)**(n - 1)):
+            raise Wrong(f'this is the chance of exactly one, {where}')
         if level != .5 and n > 1 and _near(chance, 1 - level**n):
             raise Wrong(f'this is the chance that not all of them are alarms, {where}')
         if n > 1 and _near(chance, (1 - level)**n): raise Wrong('this is the chance that there is none at all')
@@ -67,9 +70,11 @@ def check_t(t):
                         't has the wrong sign: it is the first mean minus the second')
         for says, mistake in [('the sum of squares is divided by n + m; two means were estimated from the same numbers',
                                dict(take=0)),
-                              ('the sum of squares is divided by n + m - 1; two means were estimated, so it is n + m - 2',
+                              ('the sum of squares is divided by n + m - 1; two means were estimated, so it is n + m - '
+                               '2',
                                dict(take=1)),
-                              ('this measures in the spread of single trials; means of many scatter less: the numbers of trials are missing',
+                              ('this measures in the spread of single trials; means of many scatter less: the numbers '
+                               'of trials are missing',
                                dict(sizes=False)),
                               ('this divides by a variance; the root is missing', dict(root=False)),
                               ('this gives each group its own spread (that is Welch\'s test); here both share one',
@@ -79,7 +84,8 @@ def check_t(t):
         apart, within = float(np.mean(a) - np.mean(b)), n*np.var(a) + m*np.var(b)
         for says, spread in [('the two variances count the same in yours; the larger group should count more',
                               (np.var(a, ddof=1) + np.var(b, ddof=1))/2*(1/n + 1/m)),
-                             ('each group has a size of its own in the brackets: 1/n + 1/m', within/(n + m - 2)/(n + m)),
+                             ('each group has a size of its own in the brackets: 1/n + 1/m',
+                              within/(n + m - 2)/(n + m)),
                              ('the squares are those around the mean of each group, not of all',
                               (n + m)*np.var(np.concatenate([a, b]))/(n + m - 2)*(1/n + 1/m)),
                              ('s is a root, too', (within/(n + m - 2))**2*(1/n + 1/m))]:
@@ -109,8 +115,10 @@ def check_share(share):
         if _near(got, right): continue
         if _near(got, 1 - right): raise Wrong(f'this is the share of the divisions that are less far apart, {where}')
         if got == 0:
-            raise Wrong('the share cannot be 0: the division that was found is one of them. Is there a > where >= belongs?')
-        if any(_near(got, float(_share(a, b, far=f))) for f in (lambda d, s: d >= s - 1e-12, lambda d, s: d <= s + 1e-12)):
+            raise Wrong('the share cannot be 0: the division that was found is one of them. Is there a > where >= '
+                        'belongs?')
+        if any(_near(got, float(_share(a, b, far=f)))
+               for f in (lambda d, s: d >= s - 1e-12, lambda d, s: d <= s + 1e-12)):
             raise Wrong(f'this looks in one direction only, {where}; the means might have come out the other way round')
         if _near(got, float(_share(a, b, far=lambda d, s: abs(d) > abs(s) + 1e-12))):
             raise Wrong(f'divisions that are exactly as far apart count too, {where}')
@@ -120,7 +128,8 @@ def check_share(share):
         n = math.comb(len(a) + len(b), len(a))
         if _near(got, right*n): raise Wrong(f'this is how many divisions there are, {where}; asked is their share')
         if abs(got - right) < .07:
-            raise Wrong(f'{got:.4f} is near, {where}, and there is an exact answer: do not draw divisions, go through all {n}')
+            raise Wrong(f'{got:.4f} is near, {where}, and there is an exact answer: do not draw divisions, go through '
+                        f'all {n}')
         raise Wrong(f'the share is not right: {got:.4g}, {where}')
 
 # %% ../../nbs/exercises/16_experiments.ipynb #5f90521a
@@ -149,10 +158,12 @@ def check_key(key):
         if got is None: raise Wrong('the name is None; is there a `return`?')
         if not isinstance(got, str): raise Wrong(f'the name should be a text, and is {type(got).__name__}')
         return got
-    one = dict(cycle=10., pool=0, generator=dict(arch='resnet', width=16), weight_changes=[[.5, dict(cycle=5., gan=1.)]])
+    one = dict(cycle=10., pool=0, generator=dict(arch='resnet', width=16),
+               weight_changes=[[.5, dict(cycle=5., gan=1.)]])
     if name(one, 0) != name(one, 0): raise Wrong('the same settings and seed get another name the second time')
     if name(one, 0) != name(one, 0, salt=1):
-        raise Wrong("in another process the name is another one: Python's `hash` of a text differs from process to process")
+        raise Wrong("in another process the name is another one: Python's `hash` of a text differs from process to "
+                    "process")
     if name(one, 0) == name(one, 1): raise Wrong('the seed plays no part in the name')
     if name(one, 0) == name({}, 0): raise Wrong('the settings play no part in the name')
     if name(one, 0) == name(dict(one, pool=50), 0):
@@ -162,14 +173,17 @@ def check_key(key):
     if name(one, 0) != name(dict(reversed(one.items())), 0):
         raise Wrong('the order in which the settings are written changes the name')
     if name(one, 0) != name(dict(one, generator=dict(width=16, arch='resnet')), 0):
-        raise Wrong('the order of the settings inside `generator` changes the name; a dictionary may stand in a dictionary')
+        raise Wrong('the order of the settings inside `generator` changes the name; a dictionary may stand in a '
+                    'dictionary')
     if name(one, 0) == name(dict(one, generator=dict(arch='resnet', width=32)), 0):
         raise Wrong('what stands inside `generator` plays no part in the name')
     if name(one, 0) == name(dict(one, weight_changes=[[.5, dict(cycle=5., gan=2.)]]), 0):
         raise Wrong('what stands inside a list plays no part in the name')
-    for (a, i), (b, j) in [((dict(pool=1), 12), (dict(pool=11), 2)), ((dict(pool=1, cycle=2), 3), (dict(pool=2, cycle=1), 3)),
+    for (a, i), (b, j) in [((dict(pool=1), 12), (dict(pool=11), 2)),
+                           ((dict(pool=1, cycle=2), 3), (dict(pool=2, cycle=1), 3)),
                            ((dict(pool=1), 0), (dict(pool=0), 1))]:
-        if name(a, i) == name(b, j): raise Wrong(f'settings {a} with seed {i} and settings {b} with seed {j} get the same name')
+        if name(a, i) == name(b, j):
+            raise Wrong(f'settings {a} with seed {i} and settings {b} with seed {j} get the same name')
     names = {name(dict(one, pool=pool), seed) for pool in range(20) for seed in range(20)}
     if len(names) < 400: raise Wrong(f'400 different trials have {len(names)} names')
     if {len(n) for n in names} != {12}: raise Wrong(f'names should have 12 characters; one of yours is {min(names)!r}')

@@ -11,13 +11,13 @@ import torch.nn.functional as F
 
 from .core import Wrong, attempt, check, same
 
-
 # %% ../../nbs/exercises/06_upsampling.ipynb #55187354
 @check
 def check_triple(triple):
     got = attempt(triple)
     if got is None: raise Wrong('nothing came back; is there a `return`?')
-    if not isinstance(got, (tuple, list)) or len(got) != 2: raise Wrong('return two numbers: padding and output_padding')
+    if not isinstance(got, (tuple, list)) or len(got) != 2:
+        raise Wrong('return two numbers: padding and output_padding')
     for value, name in zip(got, ('padding', 'output_padding')):
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise Wrong(f'{name} should be a whole number, 0 or more, and is {value!r}')
@@ -25,8 +25,10 @@ def check_triple(triple):
     if extra >= 3: raise Wrong(f'output_padding={extra} is refused: it must be smaller than the stride')
     for n in (7, 10):
         made = (n - 1)*3 - 2*padding + 5 + extra
-        if made < 3*n: raise Wrong(f'this makes {made} pixels of {n}: too few. Padding takes pixels away, on both sides')
-        if made > 3*n: raise Wrong(f'this makes {made} pixels of {n}: too many. Padding takes pixels away, on both sides')
+        if made < 3*n:
+            raise Wrong(f'this makes {made} pixels of {n}: too few. Padding takes pixels away, on both sides')
+        if made > 3*n:
+            raise Wrong(f'this makes {made} pixels of {n}: too many. Padding takes pixels away, on both sides')
 
 # %% ../../nbs/exercises/06_upsampling.ipynb #cfe65b53
 @check
@@ -42,7 +44,8 @@ def check_stamp(stamp):
             if got.shape == (s*h, s*w) != wanted.shape:
                 raise Wrong(f'the large map is too {"small" if k > s else "large"}: the last stamp begins at s(h - 1), and a whole '
                             'kernel follows')
-            if got.shape == wanted.shape[::-1] != wanted.shape: raise Wrong('rows and columns of the large map are swapped')
+            if got.shape == wanted.shape[::-1] != wanted.shape:
+                raise Wrong('rows and columns of the large map are swapped')
             if got.shape == wanted.shape and got.dtype == wanted.dtype and k > s:
                 over = torch.zeros_like(wanted)
                 for i in range(h):
@@ -92,7 +95,8 @@ def check_level(level):
         wanted = weight.clone()
         for i, (a, b) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
             wanted[..., a::2, b::2] += (sums.mean(-1) - sums[..., i])[..., None, None]/4
-        same(torch.zeros_like(got) if isinstance(got, torch.Tensor) else got, torch.zeros_like(wanted), 'what you return')
+        same(torch.zeros_like(got) if isinstance(got, torch.Tensor) else got, torch.zeros_like(wanted),
+             'what you return')
         got = got.to(weight.dtype)
         if torch.equal(got, weight): raise Wrong('these are the old weights; nothing has moved')
         if not got.any(): raise Wrong('weights of zero draw no grid, and nothing else either')
@@ -102,14 +106,16 @@ def check_level(level):
             if (steps - 1).abs().max() < 1e-2:
                 raise Wrong('each weight moves by the whole difference of its phase; four weights share it')
             if (new - new.mean(-1, keepdim=True)).abs().sum() > (sums - sums.mean(-1, keepdim=True)).abs().sum():
-                raise Wrong('the four phase sums of a kernel differ more than before; which way should the weights move?')
+                raise Wrong('the four phase sums of a kernel differ more than before; which way should the weights '
+                            'move?')
             raise Wrong('the four phase sums of a kernel still differ')
         if new.std() < 1e-4 and in_ch*out_ch > 1:
             raise Wrong('all kernels have the same phase sum now; each is to keep the mean of its own four')
         if (got - got[..., :1, :1]).abs().max() < 1e-5:
             raise Wrong('all weights of a kernel are equal; that is far more change than needed')
         move = got - weight
-        if any((m - m[..., :1, :1]).abs().max() > 1e-4 for m in (move[..., a::2, b::2] for a in (0, 1) for b in (0, 1))):
+        if any((m - m[..., :1, :1]).abs().max() > 1e-4
+               for m in (move[..., a::2, b::2] for a in (0, 1) for b in (0, 1))):
             raise Wrong('the sums are equal, but within a phase the weights moved by different amounts')
         same(got, wanted, 'the new weights', hint='What the four sums share is to be their own mean')
 
@@ -127,17 +133,20 @@ def check_grid(grid_share):
         bright = 3 + torch.arange(n)
         shifted = x + bright[:, None, None]
         wanted, got = lying.sum(1)/total, attempt(grid_share, shifted.clone())
-        if isinstance(got, torch.Tensor) and (got.shape, got.dtype) == (wanted.shape, wanted.dtype) and got.isfinite().all():
+        if isinstance(got, torch.Tensor) and (got.shape, got.dtype) == (wanted.shape,
+                                                                        wanted.dtype) and got.isfinite().all():
             def is_like(other): return torch.allclose(got, other, rtol=1e-3)
             mean = bright**2*h*w
-            if is_like(lying.sum(1)/(total + mean)): raise Wrong('the mean of each picture is still in it, and drowns the rest')
+            if is_like(lying.sum(1)/(total + mean)):
+                raise Wrong('the mean of each picture is still in it, and drowns the rest')
             if n > 1 and is_like((lying.sum(1)/(total + (bright - bright.float().mean())**2*h*w))):
                 raise Wrong('you take away the mean of the whole batch; each picture has its own')
             if is_like((lying.sum(1) + mean)/(total + mean)):
                 raise Wrong('frequency 0 is counted as grid; that is only the brightness')
             if is_like(lying[:, 0]/total):
                 raise Wrong('only the checkerboard is counted; stripes in rows and columns are grid too')
-            if is_like(lying[:, 1:].sum(1)/total): raise Wrong('only rows and columns are counted; the checkerboard is grid too')
+            if is_like(lying[:, 1:].sum(1)/total):
+                raise Wrong('only rows and columns are counted; the checkerboard is grid too')
             if is_like(lying.sqrt().sum(1)/torch.fft.fft2(x).abs().sum((1, 2))*(h*w)**.5):
                 raise Wrong('these are absolute values; energy is their square')
             if n > 1 and is_like(torch.full_like(wanted, (lying.sum()/total.sum()).item())):

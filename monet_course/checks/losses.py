@@ -15,7 +15,8 @@ from ..losses import cross_entropy, gan_loss, minimax, nonsaturating
 @check
 def check_by_hand(by_hand):
     got, names = attempt(by_hand), ('lsgan', 'wgan', 'hinge')
-    pairs = isinstance(got, dict) and set(got) == set(names) and all(isinstance(x, (tuple, list)) and len(x) == 2 for x in got.values())
+    pairs = isinstance(got, dict) and set(got) == set(names) and all(isinstance(x, (tuple, list)) and len(x) == 2
+                                                                     for x in got.values())
     if not pairs:
         raise Wrong("return a dict of three pairs (what D pays, what G pays): lsgan, wgan and hinge")
     (ls_d, ls_g), (w_d, w_g), (h_d, h_g) = (got[name] for name in names)
@@ -24,10 +25,12 @@ def check_by_hand(by_hand):
     if looks_like(ls_g, 2.): raise Wrong("least squares: the half belongs to D's loss alone")
     if looks_like(ls_g, 1.): raise Wrong('least squares: G wants its fake to be called real; what is the target then?')
     if looks_like(w_d, 3.):
-        raise Wrong('wgan: the critic wants real pictures high and fakes low, and what it pays has to *fall* when they are')
+        raise Wrong('wgan: the critic wants real pictures high and fakes low, and what it pays has to *fall* when they '
+                    'are')
     if looks_like(w_g, -1.): raise Wrong('wgan: G wants a high answer, and pays less for it')
     if looks_like(h_d, -.5): raise Wrong('hinge: an answer beyond the margin costs nothing; it earns nothing either')
-    if looks_like(h_g, 2.) or looks_like(h_g, 0.): raise Wrong("hinge: the margin is D's; G goes on pulling, as in WGAN")
+    if looks_like(h_g, 2.) or looks_like(h_g, 0.):
+        raise Wrong("hinge: the margin is D's; G goes on pulling, as in WGAN")
     real, fake = torch.tensor([2.]), torch.tensor([-1.])
     for name in names:
         for player, x, wanted in zip('DG', got[name], (gan_loss(name).disc(real, fake), gan_loss(name).gen(fake))):
@@ -55,7 +58,8 @@ def check_entropy(entropy):
         got, case = attempt(entropy, x, t), f'for the answer {a:g} and t = {t:g}'
         if not isinstance(got, torch.Tensor) or not got.requires_grad:
             raise Wrong('no gradient reaches the answers; is there a `detach` or `item` too many?')
-        if not got.isfinite(): raise Wrong(f'{case} the cost is {got.item()}: the way through the probability ends at the logarithm of 0')
+        if not got.isfinite():
+            raise Wrong(f'{case} the cost is {got.item()}: the way through the probability ends at the logarithm of 0')
         same(got, wanted, f'{case} the cost', hint='Something added or cut off inside the logarithm bounds the cost')
         got.backward()
         slope = float(a > 0) - t
@@ -67,17 +71,23 @@ def check_generator(generator_losses):
     for shape in ((9,), (2, 1, 4, 4)):
         a = torch.randn(shape)
         got, silent, loud = attempt(generator_losses, a), minimax().gen(a).item(), nonsaturating().gen(a).item()
-        if not isinstance(got, (tuple, list)) or len(got) != 2: raise Wrong('return two losses: minimax, non-saturating')
+        if not isinstance(got, (tuple, list)) or len(got) != 2:
+            raise Wrong('return two losses: minimax, non-saturating')
         if looks_like(got[0], loud) and looks_like(got[1], silent): raise Wrong('the two are in the wrong order')
-        if looks_like(got[0], -silent): raise Wrong('minimising your minimax loss makes "fake" more probable; look at its sign')
+        if looks_like(got[0], -silent):
+            raise Wrong('minimising your minimax loss makes "fake" more probable; look at its sign')
         if looks_like(got[1], -loud):
-            raise Wrong('your non-saturating loss teaches G to be found out: ln D is to be raised, and an optimiser lowers')
-        if looks_like(got[1], silent): raise Wrong('your second loss is minimax again; it asks for the probability of "real"')
+            raise Wrong('your non-saturating loss teaches G to be found out: ln D is to be raised, and an optimiser '
+                        'lowers')
+        if looks_like(got[1], silent):
+            raise Wrong('your second loss is minimax again; it asks for the probability of "real"')
         same(got[0], silent, 'the minimax loss')
         same(got[1], loud, 'the non-saturating loss')
     a = torch.tensor([-10., -200.], requires_grad=True)
-    for name, loss, wanted in zip(('minimax', 'non-saturating'), attempt(generator_losses, a), (minimax(), nonsaturating())):
-        if not isinstance(loss, torch.Tensor) or not loss.requires_grad: raise Wrong(f'no gradient of the {name} loss reaches the answers')
+    for name, loss, wanted in zip(('minimax', 'non-saturating'), attempt(generator_losses, a),
+                                  (minimax(), nonsaturating())):
+        if not isinstance(loss, torch.Tensor) or not loss.requires_grad:
+            raise Wrong(f'no gradient of the {name} loss reaches the answers')
         if not loss.isfinite():
             raise Wrong(f'the {name} loss is {loss.item()} where D is very sure; stay with raw answers and `logsigmoid`')
         pull, = torch.autograd.grad(loss, a, retain_graph=True)
@@ -92,8 +102,10 @@ def check_judge(best_judge):
             got, wanted = attempt(best_judge, p, q, alpha, beta), (alpha*p + beta*q)/(p + q)
             if (alpha, beta) == (1., 0.) and looks_like(got, q/(p + q)):
                 raise Wrong('this is the probability of "fake"; D gives that of "real"')
-            if (alpha, beta) != (1., 0.) and looks_like(got, p/(p + q)): raise Wrong('the labels make no difference in your answer')
-            if looks_like(got, alpha*p + beta*q): raise Wrong('densities alone are no probability; what do both kinds together weigh?')
+            if (alpha, beta) != (1., 0.) and looks_like(got, p/(p + q)):
+                raise Wrong('the labels make no difference in your answer')
+            if looks_like(got, alpha*p + beta*q):
+                raise Wrong('densities alone are no probability; what do both kinds together weigh?')
             if alpha < 1 and looks_like(got, alpha*p/(alpha*p + (1 - beta)*q)):
                 raise Wrong('a label is no weight of the density: every picture counts once, whatever it is labelled')
             if not isinstance(got, torch.Tensor) or got.shape != wanted.shape or not got.isfinite().all():
@@ -101,7 +113,8 @@ def check_judge(best_judge):
             if looks_like(got, wanted): continue
             i = (got - wanted).abs().argmax()
             way, p_r, p_g = 'higher' if got.flatten()[i] < wanted.flatten()[i] else 'lower', p.flatten()[i], q.flatten()[i]
-            raise Wrong(f'labels {alpha:g} and {beta:g}: where p_r = {p_r:.2f} and p_g = {p_g:.2f} a {way} answer would cost less')
+            raise Wrong(f'labels {alpha:g} and {beta:g}: where p_r = {p_r:.2f} and p_g = {p_g:.2f} a {way} answer '
+                        'would cost less')
 
 # %% ../../nbs/exercises/04_gan_losses.ipynb #3cd6ab4d
 def _mixture(x, real, fake):
@@ -111,8 +124,10 @@ def _mixture(x, real, fake):
     away = real - fake
     u = ((x - fake)*away).flatten(1).sum(1)/away.square().flatten(1).sum(1)
     if not torch.allclose(x, fake + u.view(-1, 1, 1, 1)*away, atol=1e-4):
-        raise Wrong('your points do not lie on the lines between a real and a fake picture; is there one number u for each picture?')
-    if u.min() < -1e-3 or u.max() > 1.001: raise Wrong('some points lie outside, beyond the real or the fake picture; u is even in [0, 1]')
+        raise Wrong('your points do not lie on the lines between a real and a fake picture; is there one number u for '
+                    'each picture?')
+    if u.min() < -1e-3 or u.max() > 1.001:
+        raise Wrong('some points lie outside, beyond the real or the fake picture; u is even in [0, 1]')
     if u.std() > 1e-3: return
     if 1e-3 < u.mean() < .999: raise Wrong('all pictures share one u; draw one for each')
     raise Wrong(f'your points are the {"real" if u.mean() > .5 else "fake"} pictures themselves')
@@ -134,15 +149,18 @@ def check_penalty(penalty):
                     'every pixel is held near a slope of 1; the length of all of them together should be 1': pixels,
                     'the square of the length is compared with 1; take the root': (size**2 - 1)**2,
                     'the square around the difference is missing': size - 1,
-                    'a slope near 1 is wanted, not near 0': size**2, 'this is a sum over the batch; take the mean': shape[0]*(size - 1)**2}
+                    'a slope near 1 is wanted, not near 0': size**2,
+                    'this is a sum over the batch; take the mean': shape[0]*(size - 1)**2}
         for says, value in mistakes.items():
             if looks_like(got, value): raise Wrong(says)
         same(got, (size - 1)**2, f'the penalty of a critic whose slope is {size:g} everywhere')
         if not isinstance(got, torch.Tensor) or not got.requires_grad:
-            raise Wrong('the critic cannot learn from your penalty: the gradient has no graph of its own (`create_graph`)')
+            raise Wrong('the critic cannot learn from your penalty: the gradient has no graph of its own '
+                        '(`create_graph`)')
         got.backward()
         wanted = (2*(size - 1)*w/size).detach()
-        if w.grad is None or not looks_like(w.grad, wanted, tol=1e-3): raise Wrong("the critic's gradient from your penalty is not right")
+        if w.grad is None or not looks_like(w.grad, wanted, tol=1e-3):
+            raise Wrong("the critic's gradient from your penalty is not right")
     made = torch.randn(4, 3, 4, 4, requires_grad=True)
     got = attempt(penalty, lambda x: (w[:1, :4, :4]*x**2).flatten(1).sum(1), torch.randn(4, 3, 4, 4), 2*made)
     got.backward()

@@ -35,10 +35,13 @@ def check_by_hand(by_hand):
         if not isinstance(got, (tuple, list)) or len(got) != 2: raise Wrong('return two numbers: the two distances')
         line, point = (_number(g, f'the {name} distance') for g, name in zip(got, ('first', 'second')))
         if looks_like(line, 9):
-            raise Wrong('the first distance takes the variances for deviations: the points of N(0, 4) lie twice as far out, not four times')
-        same(line, 1, 'the first distance', hint='In one dimension: the squared difference of the means plus that of the deviations')
+            raise Wrong('the first distance takes the variances for deviations: the points of N(0, 4) lie twice as far '
+                        'out, not four times')
+        same(line, 1, 'the first distance',
+             hint='In one dimension: the squared difference of the means plus that of the deviations')
         if abs(point) < 1e-5:
-            raise Wrong('the second distance is 0, but a point and a cloud are different: one of the covariances is zero, the other is not')
+            raise Wrong('the second distance is 0, but a point and a cloud are different: one of the covariances is '
+                        'zero, the other is not')
         if looks_like(point, math.sqrt(d)):
             raise Wrong('the second distance has a root too many: this is the distance of the formula, a square')
         same(point, d, f'the second distance for d = {d}', hint='The trace adds up all dimensions')
@@ -68,7 +71,8 @@ def check_frechet(frechet):
         args = rng.standard_normal(d), cloud(d, rank), rng.standard_normal(d), cloud(d, rank)
         same(call(*args, what=f'the distance of clouds that are {kind}'), frechet_distance(*args),
              f'the distance of clouds that are {kind}',
-             hint='Along the axes it is: the root of a matrix is not the root of each of its numbers, and the two matrices do not commute')
+             hint='Along the axes it is: the root of a matrix is not the root of each of its numbers, and the two '
+                  'matrices do not commute')
 
 # %% ../../nbs/exercises/13_metrics.ipynb #26c6f27e
 def _kernel_distance(x, y, diagonal=False, less=1, divide=True, plus=1, power=3, cross=2):
@@ -86,7 +90,8 @@ def check_kernel(kernel_distance):
         for says, mistake in [('the pairs of a picture with itself are in it', dict(diagonal=True, less=0)),
                               ('the pairs of a picture with itself are in the sum, though you divide by n(n - 1)',
                                dict(diagonal=True)),
-                              ('the pairs i = j are left out of the sum, but you still divide by n squared: there are n(n - 1) others',
+                              ('the pairs i = j are left out of the sum, but you still divide by n squared: there are '
+                               'n(n - 1) others',
                                dict(less=0)),
                               ('the dot products are not divided by the number of features', dict(divide=False)),
                               ('there is a 1 in the brackets of k', dict(plus=0)), ('k is a cube', dict(power=1)),
@@ -117,18 +122,22 @@ def check_memory(memory):
                                'every generated picture for the reference it resembles most', dict(turned=True)),
                               ('opposite features count as alike: the absolute value is missing', dict(absolute=False)),
                               ('the dot products are not divided by the lengths of the features', dict(unit=False)),
-                              ('this is the mean over all pairs; each generated picture is compared with its nearest reference alone',
+                              ('this is the mean over all pairs; each generated picture is compared with its nearest '
+                               'reference alone',
                                dict(nearest=np.mean)),
-                              ('this takes the farthest reference of each picture, not the nearest', dict(nearest=np.max)),
+                              ('this takes the farthest reference of each picture, not the nearest',
+                               dict(nearest=np.max)),
                               ('this is a likeness; the distance is 1 minus it', dict(distance=False, nearest=np.max)),
-                              ('this is the smallest likeness; the nearest reference has the largest', dict(distance=False)),
+                              ('this is the smallest likeness; the nearest reference has the largest',
+                               dict(distance=False)),
                               ('this is a sum over the generated pictures; take the mean', dict(total=np.sum))]:
             if looks_like(got, float(_memory(real, fake, **mistake))): raise Wrong(says)
         same(got, memorisation_distance(real, fake), f'the distance of {m} pictures from {n} references')
     real = rng.random((50, 16))
     got = _number(attempt(memory, real, np.repeat(real[:5], 8, axis=0)*2), 'the distance')
     if abs(got) > 1e-6:
-        raise Wrong(f'five references, painted eight times each, are {got:.3f} apart from the references; it should be 0')
+        raise Wrong(f'five references, painted eight times each, are {got:.3f} apart from the references; it should be '
+                    '0')
 
 # %% ../../nbs/exercises/13_metrics.ipynb #7404c06e
 @check
@@ -139,7 +148,8 @@ def check_copies(copies):
         if got == right: continue
         where = f'for n = {n}, d_new = {d_new}, eps = {eps}'
         if d_new < eps:
-            raise Wrong(f'{got:g} is not right {where}: the new pictures alone are below the threshold, so no copy is needed')
+            raise Wrong(f'{got:g} is not right {where}: the new pictures alone are below the threshold, so no copy is '
+                        'needed')
         exact = n*(1 - eps/d_new)
         if abs(got - exact) < 1e-6 and got != int(got): raise Wrong(f'{got:.2f} copies, {where}: return a whole number')
         if abs(got - (n - exact)) < 1.5 and abs(got - right) > 1:

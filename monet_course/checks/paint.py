@@ -9,11 +9,11 @@ __all__ = ['check_sight', 'check_grow', 'check_starts', 'check_tiled', 'check_jo
 import math
 
 import torch
-import torch.nn as nn
+from torch import nn
 
 from .core import Wrong, attempt, check, same
-from ..workshop.registry import build_generator
 from ..paint import pad_to
+from ..workshop.registry import build_generator
 
 # %% ../../nbs/exercises/14_paint.ipynb #488fbf1f
 @check
@@ -29,32 +29,39 @@ def check_sight(sight):
     if step == 4 and (got[9] - got[3])/6 == 4:
         raise Wrong('a block adds 4 pixels: has it two convolutions, and is a cell there worth 4 pixels?')
     if step == 16:
-        raise Wrong('a block adds 16 pixels: a 3x3 convolution looks one cell to each side, not three cells in all or two')
-    if step != 8 or got[9] - got[3] != 48: raise Wrong(f'a block more adds {step:g} pixels; it should be another number')
+        raise Wrong('a block adds 16 pixels: a 3x3 convolution looks one cell to each side, not three cells in all or '
+                    'two')
+    if step != 8 or got[9] - got[3] != 48:
+        raise Wrong(f'a block more adds {step:g} pixels; it should be another number')
     rest = got[3] - seen[3]
-    if rest == -3: raise Wrong('the blocks are right, and 3 pixels are missing: do the two doublings look to the side, too?')
+    if rest == -3:
+        raise Wrong('the blocks are right, and 3 pixels are missing: do the two doublings look to the side, too?')
     if rest:
         pixels = 'one pixel' if abs(rest) == 1 else f'{abs(rest):g} pixels'
-        raise Wrong(f'the blocks are right, and the other layers see {pixels} too {"far" if rest > 0 else "little"} together')
+        raise Wrong(f'the blocks are right, and the other layers see {pixels} too {"far" if rest > 0 else "little"} '
+                    'together')
 
 # %% ../../nbs/exercises/14_paint.ipynb #452c25eb
 @check
 def check_grow(grow):
     row = torch.tensor([1., 2, 3]).reshape(1, 1, 1, 3).repeat(1, 1, 5, 1)
     got = attempt(grow, row, 5)
-    if not isinstance(got, torch.Tensor): raise Wrong(f'pictures should come back as a tensor, and not as {type(got).__name__}')
+    if not isinstance(got, torch.Tensor):
+        raise Wrong(f'pictures should come back as a tensor, and not as {type(got).__name__}')
     if got.shape == row.shape: raise Wrong('the picture did not grow: 3 columns are no multiple of 5')
     same(got, torch.ones(1, 1, 5, 5), 'a picture with 5 rows and 3 columns, grown to multiples of 5,', tol=1e9)
     first = got[0, 0, 0].tolist()
     for says, wrong in [('the new columns are black', [1, 2, 3, 0, 0]),
                         ('the new columns repeat the edge; a mirror goes back', [1, 2, 3, 3, 3]),
-                        ('the mirror stands in the middle of the last column, so the edge is not doubled', [1, 2, 3, 2, 1]),
+                        ('the mirror stands in the middle of the last column, so the edge is not doubled',
+                         [1, 2, 3, 2, 1]),
                         ('the picture begins anew; a mirror goes back', [1, 2, 3, 1, 2]),
                         ('the picture grows at the left; it should be at the right', [2, 1, 1, 2, 3]),
                         ('the picture grows on both sides; it should be at the right alone', [1, 1, 2, 3, 3]),
                         ('the picture is stretched; its own columns should stay as they are', [1, 1, 2, 2, 3])]:
         if first == wrong: raise Wrong(says)
-    for shape, multiple in [((2, 3, 5, 7), 4), ((2, 3, 8, 12), 4), ((1, 3, 1, 1), 4), ((1, 2, 3, 5), 32), ((1, 1, 33, 17), 16)]:
+    for shape, multiple in [((2, 3, 5, 7), 4), ((2, 3, 8, 12), 4), ((1, 3, 1, 1), 4), ((1, 2, 3, 5), 32),
+                            ((1, 1, 33, 17), 16)]:
         x = torch.rand(shape)
         same(attempt(grow, x, multiple), pad_to(x, multiple),
              f'a picture of {shape[2]} x {shape[3]} pixels, grown to multiples of {multiple},',
@@ -79,10 +86,12 @@ def check_starts(starts):
         end = got[-1] + tile
         if end > size: raise Wrong(f'the last tile is {end - size} pixels beyond the picture {where}; move it back')
         if end < size: raise Wrong(f'the last {size - end} pixels are in no tile {where}')
-        if any(b <= a for a, b in zip(got, got[1:])): raise Wrong(f'two tiles begin at the same place, or go back {where}')
+        if any(b <= a for a, b in zip(got, got[1:])):
+            raise Wrong(f'two tiles begin at the same place, or go back {where}')
         off = [a for a in got if a % multiple]
         if off:
-            raise Wrong(f'a tile begins at {off[0]} {where}, and that is not a multiple of {multiple}: strides would fall on other pixels')
+            raise Wrong(f'a tile begins at {off[0]} {where}, and that is not a multiple of {multiple}: strides would '
+                        'fall on other pixels')
         least = min(a + tile - b for a, b in zip(got, got[1:]))
         if least < overlap: raise Wrong(f'two neighbours share {least} pixels only {where}')
         needed = math.ceil((size - tile)/((tile - overlap)//multiple*multiple)) + 1
@@ -108,8 +117,10 @@ def check_tiled(paint_tiled):
         columns = wrong.nonzero().flatten().tolist()
         if (got[..., columns] == 0).all():
             border = set(columns) <= {*range(3), *range(width - 3, width)}
-            raise Wrong(f'columns {columns} are empty {where}' + ': at the border of the picture nothing is thrown away'*border)
-        if torch.allclose(got[..., columns], x[..., columns]): raise Wrong(f'columns {columns} are still the photo {where}')
+            raise Wrong(f'columns {columns} are empty {where}'
+                        + ': at the border of the picture nothing is thrown away'*border)
+        if torch.allclose(got[..., columns], x[..., columns]):
+            raise Wrong(f'columns {columns} are still the photo {where}')
         shared = [c for c in columns if sum(a <= c < a + tile for a in starts) > 1]
         if shared == columns and all(float((got[..., c]/whole[..., c]).median()) > 1.7 for c in columns):
             raise Wrong(f'columns {columns} are too large {where}: tiles add up where they overlap')
@@ -127,14 +138,16 @@ def check_join(join):
         parts = [p.double() for p in parts]
         n, means = torch.tensor(sizes), torch.stack([p.mean(0) for p in parts])
         variances = torch.stack([p.var(0, correction=0) for p in parts])
-        got, where = attempt(join, n, means.clone(), variances.clone()), f'for tiles of {", ".join(map(str, sizes))} pixels'
+        got, where = attempt(join, n, means.clone(),
+                             variances.clone()), f'for tiles of {", ".join(map(str, sizes))} pixels'
         if not isinstance(got, (tuple, list)) or len(got) != 2:
             raise Wrong('return two tensors: means and variances of the channels')
         mean, var = got
         pixels, share = torch.cat(parts), (n/n.sum())[:, None].double()
         for g, what in ((mean, 'the mean'), (var, 'the variance')): same(g, torch.ones(4), what, tol=1e9)
         right = pixels.var(0, correction=0)
-        def is_(g, value): return torch.allclose(g.double(), value, rtol=1e-4) and not torch.allclose(value, right, rtol=1e-3)
+        def is_(g, value):
+            return torch.allclose(g.double(), value, rtol=1e-4) and not torch.allclose(value, right, rtol=1e-3)
         if len(set(sizes)) > 1 and is_(mean, means.mean(0)):
             raise Wrong(f'the mean lets all tiles count the same {where}; a large one has more pixels')
         same(mean, pixels.mean(0), f'the mean {where}')

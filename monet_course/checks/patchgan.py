@@ -7,7 +7,7 @@ __all__ = ['check_map', 'check_field', 'check_patch_loss', 'check_best', 'check_
 
 # %% ../../nbs/exercises/09_patchgan.ipynb #71cdbb88
 import torch
-import torch.nn as nn
+from torch import nn
 
 from .core import Wrong, attempt, check, looks_like, same
 from ..patchgan import cell_box, output_size, patch_layers, patchgan, receptive_field
@@ -28,7 +28,8 @@ def check_map(map_size):
     got = _whole_numbers(attempt(map_size), ('rows', 'columns'))
     rows, columns = output_size((100, 180))
     if got == (columns, rows): raise Wrong('these are columns and rows; the height comes first')
-    if got == (12, 22): raise Wrong('these are the sizes after the three halvings; two convolutions of stride 1 still follow')
+    if got == (12, 22):
+        raise Wrong('these are the sizes after the three halvings; two convolutions of stride 1 still follow')
     if got == (11, 21):
         raise Wrong('one too many each way. Are both convolutions of stride 1 in it, and is every half rounded down?')
     if got == (100//16, 180//16):
@@ -52,7 +53,8 @@ def check_field(field):
         wanted, of = receptive_field(layers), f'of {layers}'
         if size != wanted.size:
             if size == _walk(layers, before=lambda j, s: j*s):
-                raise Wrong(f'the size {of} is too large: the jump before this convolution counts, so multiply by its stride last')
+                raise Wrong(f'the size {of} is too large: the jump before this convolution counts, so multiply by its '
+                            'stride last')
             if size == _walk(layers, grow=lambda k, j: k*j):
                 raise Wrong(f'the size {of} is too large: a kernel of k adds k - 1 steps, not k')
             if size == _walk(layers, grow=lambda k, j: k - 1):
@@ -83,8 +85,10 @@ def check_patch_loss(patch_loss):
                 raise Wrong('your labels lie along the columns of each map; picture i needs label i in all of its cells')
             if looks_like(got, squares.sum().item()): raise Wrong('the loss is a sum over cells; take the mean')
             if looks_like(got, ((scores.mean((1, 2, 3)) - labels)**2).mean().item()):
-                raise Wrong('you compare the mean of a map with its label; every cell is judged on its own, so square first')
-            if looks_like(got, squares.sum().item()/n): raise Wrong('the cells of a picture are added up; take their mean as well')
+                raise Wrong('you compare the mean of a map with its label; every cell is judged on its own, so square '
+                            'first')
+            if looks_like(got, squares.sum().item()/n):
+                raise Wrong('the cells of a picture are added up; take their mean as well')
             if looks_like(got, ((scores - labels.view(n, 1, 1))**2).mean().item()):
                 raise Wrong('each picture is compared with the labels of all; what shape have your differences?')
             if looks_like(got, squares.mean().sqrt().item()): raise Wrong('there is a root too many')
@@ -138,8 +142,10 @@ def check_view(view):
         if got == (left, top, right, bottom):
             raise Wrong('rows and columns are swapped; the row of a cell comes first, and so does the top')
         if got == (top, bottom, left, right): raise Wrong('the order is top, left, bottom, right')
-        if got == (top, left, bottom - top, right - left): raise Wrong('bottom and right are places, not the height and the width')
+        if got == (top, left, bottom - top, right - left):
+            raise Wrong('bottom and right are places, not the height and the width')
         if got == unclipped: raise Wrong('your box leaves the picture; there is only padding')
         if disc is half_dead:
-            raise Wrong('some weights of this network are zero, so the formula is too generous; look where the gradient is not zero')
+            raise Wrong('some weights of this network are zero, so the formula is too generous; look where the '
+                        'gradient is not zero')
         same(got, wanted, f'the box of cell ({row}, {col})')

@@ -7,8 +7,8 @@ __all__ = ['check_costs', 'check_guesses', 'check_judge', 'check_generator_loss'
 
 # %% ../../nbs/exercises/10_pix2pix.ipynb #6d9fb354
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
+from torch import nn
 
 from .core import Wrong, attempt, check, looks_like, same
 
@@ -51,10 +51,12 @@ def check_guesses(best_guesses):
         for x, name in zip(got, ('first', 'second')): same(x, torch.ones(h, w), f'the {name} guess {of}', tol=1e30)
         first, second = (x.detach().to(paintings.dtype) for x in got)
         mean = (p.view(-1, 1, 1)*paintings).sum(0)
-        least = torch.stack([_cost(y, paintings, p) for y in paintings]).amin(0) # a right painting is among the best guesses
+        # a right painting is among the best guesses
+        least = torch.stack([_cost(y, paintings, p) for y in paintings]).amin(0)
         def is_best(x): return bool((_cost(x, paintings, p) < least + 1e-4).all())
         if k > 2 and is_best(second) and looks_like(first, mean): raise Wrong('the two are in the wrong order')
-        if k > 2 and looks_like(second, paintings.mean(0)): raise Wrong('the second guess does not know the probabilities')
+        if k > 2 and looks_like(second, paintings.mean(0)):
+            raise Wrong('the second guess does not know the probabilities')
         if k > 1 and looks_like(second, p.view(-1, 1, 1)*paintings.sum(0)):
             raise Wrong('weigh the paintings before you add them up')
         if k > 2 and looks_like(second, mean.mean().expand(h, w)):
@@ -68,7 +70,8 @@ def check_guesses(best_guesses):
         if looks_like(first, paintings[p.argmax()]):
             raise Wrong('this is the likeliest painting; in a pixel it may be far from most of the others')
         if looks_like(first, paintings.amin(0)) or looks_like(first, paintings.amax(0)):
-            raise Wrong('this is the lowest or the highest value of each pixel; stop where half of the probability has passed')
+            raise Wrong('this is the lowest or the highest value of each pixel; stop where half of the probability has '
+                        'passed')
         i, middle = (p.cumsum(0) >= .5).int().argmax(), paintings.median(0).values
         unmoved = paintings.sort(0).values[i]
         if looks_like(first, middle) and not looks_like(unmoved, middle):
@@ -144,12 +147,14 @@ def check_judge(judge_loss):
         true, lie = (disc(torch.cat([photo, y], 1)) for y in (painting, fake.detach()))
         wanted = (_mean(-true) + _mean(lie))/2
         for says, value in {'the loss is twice too large: each kind of pair counts half': 2*wanted,
-                            'a high answer means real; the signs are the wrong way round': (_mean(true) + _mean(-lie))/2,
+                            'a high answer means real; the signs are the wrong way round': (_mean(true)
+                                                                                            + _mean(-lie))/2,
                             'this is a sum over the answers; take the mean': wanted*true.numel(),
                             'the made pairs are not in the loss': _mean(-true),
                             'the true pairs are not in the loss': _mean(lie),
                             'the made pairs are not in the loss, and a half too many is': _mean(-true)/2,
-                            'the made pairs should be called made: there the sign is another': (_mean(-true) + _mean(-lie))/2,
+                            'the made pairs should be called made: there the sign is another': (_mean(-true)
+                                                                                                + _mean(-lie))/2,
                             'a probability is not what s wants; give it the raw answers':
                                 (_mean(-true.sigmoid()) + _mean(lie.sigmoid()))/2}.items():
             if looks_like(got, value.item()): raise Wrong(says)
@@ -177,13 +182,15 @@ def check_generator_loss(generator_loss):
         answers = disc(torch.cat([photo, fake], 1))
         gan, l1, size = _mean(-answers), (painting - fake).abs().mean(), fake.numel()
         wanted = gan + weight*l1
-        mistakes = {'the weight belongs to the distance, not to the judge': weight*gan + l1, 'the weight is missing': gan + l1,
+        mistakes = {'the weight belongs to the distance, not to the judge': weight*gan + l1,
+                    'the weight is missing': gan + l1,
                     'both voices have the weight now; it belongs to the distance': weight*(gan + l1),
                     'the judge is missing': weight*l1, 'the distance is missing': gan,
                     'these are squared differences; the formula has absolute ones':
                         gan + weight*(painting - fake).square().mean(),
                     'the distance is a sum over the pixels; take the mean': gan + weight*l1*size,
-                    'the distance is a sum over each painting; take the mean over pixels too': gan + weight*l1*size/len(fake),
+                    'the distance is a sum over each painting; take the mean over pixels too': gan
+                    + weight*l1*size/len(fake),
                     'the judge\'s part is a sum; take the mean': gan*answers.numel() + weight*l1,
                     'the sign at the judge is the wrong way round: G wants high answers': _mean(answers) + weight*l1,
                     'that is the minimax loss, which is flat where the judge is sure': weight*l1 - _mean(answers),

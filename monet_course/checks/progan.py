@@ -7,8 +7,8 @@ __all__ = ['check_crowd', 'check_pixel_norm', 'check_equal_conv', 'check_fade']
 
 # %% ../../nbs/exercises/23_progan.ipynb #0100ec73
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
+from torch import nn
 
 from .core import Wrong, attempt, check, looks_like, same
 from ..progan import PixelNorm, double
@@ -29,12 +29,14 @@ def check_crowd(crowd):
         x = _crowd(name)
         wanted = _std(x).mean().item()
         mistakes = {'these are variances; the root is missing': x.var(0, unbiased=False).mean(),
-                    'the root comes before the average over the features, not after it': x.var(0, unbiased=False).mean().sqrt(),
+                    'the root comes before the average over the features, not after it': x.var(0,
+                                                                                               unbiased=False).mean().sqrt(),
                     'divide by the number of pictures, not by one less': x.std(0).mean(),
                     'this is the sum over the features; take their average, with those that are the same everywhere':
                         _std(x).sum(),
                     'each feature has a mean of its own; do not mix the two': x.std(unbiased=False),
-                    'compare the pictures with each other, not the two features of one picture': x.std(1, unbiased=False).mean(),
+                    'compare the pictures with each other, not the two features of one picture': x.std(1,
+                                                                                                       unbiased=False).mean(),
                     'this is the absolute distance of the whole pictures from the mean; take each feature by itself':
                         (x - x.mean(0)).norm(dim=1).mean()}
         if name == 'AABBCCDD':
@@ -43,7 +45,8 @@ def check_crowd(crowd):
                          'eight times the same picture would give 0; here there are four different ones': 0.}
         for says, value in mistakes.items():
             value = float(value)
-            if not looks_like(value, wanted, tol=.01) and looks_like(number, value, tol=2e-3): raise Wrong(f'{name}: {says}')
+            if not looks_like(value, wanted, tol=.01) and looks_like(number, value, tol=2e-3):
+                raise Wrong(f'{name}: {says}')
         same(number, wanted, f'the number for {name}', tol=2e-3)
 
 # %% ../../nbs/exercises/23_progan.ipynb #06e913e8
@@ -61,7 +64,8 @@ def check_pixel_norm(pixel_norm):
                     'multiply by one over the root, not by the root': x*power.sqrt(),
                     'you take the mean over the pictures; each has its own': over(0),
                     'you take one mean for the whole picture; each pixel has its own': over(every),
-                    'you take the mean over the places; it is over the features of one place': over(places) if places else wanted,
+                    'you take the mean over the places; it is over the features of one place': over(places) if places
+                    else wanted,
                     'these are absolute values; the norm has squares and a root': x/x.abs().mean(1, keepdim=True),
                     'you divide by the largest feature': x/x.abs().amax(1, keepdim=True),
                     'no mean is subtracted in pixel norm; only the length changes':
@@ -71,12 +75,15 @@ def check_pixel_norm(pixel_norm):
                     'nothing has changed': x}
         for says, value in mistakes.items():
             if not looks_like(value, wanted, tol=1e-3) and looks_like(got, value): raise Wrong(says)
-        same(got, wanted, f'the norm of a batch of shape {shape}', hint='Over the features of one place, and nothing else')
-        if not got.requires_grad: raise Wrong('nothing can learn through your norm; is there a `detach` or `no_grad` too many?')
+        same(got, wanted, f'the norm of a batch of shape {shape}',
+             hint='Over the features of one place, and nothing else')
+        if not got.requires_grad:
+            raise Wrong('nothing can learn through your norm; is there a `detach` or `no_grad` too many?')
         weight = torch.randn(shape)
         a, b = (torch.autograd.grad((y*weight).sum(), x, allow_unused=True)[0] for y in (got, wanted))
         if a is None or not looks_like(a, b, tol=1e-3):
-            raise Wrong('the values are right, the gradient is not: what you divide by depends on x as well; do not detach it')
+            raise Wrong('the values are right, the gradient is not: what you divide by depends on x as well; do not '
+                        'detach it')
     got = attempt(pixel_norm, torch.zeros(2, 3, 2, 2))
     if isinstance(got, torch.Tensor) and got.isnan().any():
         raise Wrong('a pixel of zeros becomes nan; where is the small number?')
@@ -93,14 +100,16 @@ def check_equal_conv(equal_conv):
         def conv(scale=1., b=1., after=1.): return after*F.conv2d(x, weight*scale, bias*b, padding=k//2)
         got, scale = attempt(equal_conv, x, weight, bias, gain), gain/(c*k*k)**.5
         for name, p in parts.items():
-            if not torch.equal(p, kept[name]): raise Wrong(f'your answer changes the stored {name}; scale a copy, at every use')
+            if not torch.equal(p, kept[name]):
+                raise Wrong(f'your answer changes the stored {name}; scale a copy, at every use')
         wanted = conv(scale)
         if isinstance(got, torch.Tensor) and got.ndim == 4 and got.shape[2:] == (8 - k, 7 - k) and k > 1:
             raise Wrong('the pictures have become smaller; the padding is missing')
         mistakes = {'the weights are used as they are stored': conv(),
                     'the bias is scaled as well; only the weights are': conv(scale, scale),
                     'the bias is missing': conv(scale, 0.), 'the gain is missing': conv(scale/gain),
-                    'the root is missing': conv(gain/(c*k*k)), 'the gain stands outside of the root': conv((gain/(c*k*k))**.5),
+                    'the root is missing': conv(gain/(c*k*k)),
+                    'the gain stands outside of the root': conv((gain/(c*k*k))**.5),
                     'the kernel has k times k numbers; yours counts k': conv(gain/(c*k)**.5),
                     'the size of the kernel is missing': conv(gain/c**.5), 'the channels are missing': conv(gain/k),
                     'count the channels that come in, not those that go out': conv(gain/(out*k*k)**.5),
@@ -109,12 +118,15 @@ def check_equal_conv(equal_conv):
         for says, value in mistakes.items():
             if not looks_like(value, wanted, tol=1e-3) and looks_like(got, value): raise Wrong(says)
         same(got, wanted, f'what {out} kernels of {k}x{k} with the gain {gain:.3g} make of {c} channels')
-        if not got.requires_grad: raise Wrong('nothing can learn from your answer; is there a `detach` or `no_grad` too many?')
+        if not got.requires_grad:
+            raise Wrong('nothing can learn from your answer; is there a `detach` or `no_grad` too many?')
         direction = torch.randn_like(wanted)
-        grads = [torch.autograd.grad((y*direction).sum(), list(parts.values()), allow_unused=True) for y in (got, wanted)]
+        grads = [torch.autograd.grad((y*direction).sum(), list(parts.values()), allow_unused=True)
+                 for y in (got, wanted)]
         for name, a, b in zip(parts, *grads):
             if a is None or not looks_like(a, b, tol=1e-3):
-                raise Wrong(f'the result is right, but {name} gets no gradient, or a wrong one; is there a `detach` or `data`?')
+                raise Wrong(f'the result is right, but {name} gets no gradient, or a wrong one; is there a `detach` or '
+                            '`data`?')
 
 # %% ../../nbs/exercises/23_progan.ipynb #a5bd104b
 def _grown(c, d):
@@ -144,7 +156,8 @@ def check_fade(fade):
                     'half and half; where is alpha?': (double(old) + new)/2,
                     'the enlargement is smooth; `double` repeats each pixel': mix(smooth('bilinear'), new),
                     'the enlargement is smooth; `double` repeats each pixel.': mix(smooth('bicubic'), new),
-                    'the old picture stands there four times; make four pixels of each pixel': mix(old.repeat(1, 1, 2, 2), new),
+                    'the old picture stands there four times; make four pixels of each pixel': mix(old.repeat(1, 1, 2,
+                                                                                                              2), new),
                     'the weights add up to 1, not their squares': (1 - alpha)**.5*double(old) + alpha**.5*new}
         if c == d:
             mistakes |= {
@@ -158,7 +171,8 @@ def check_fade(fade):
         if shape == old.shape: raise Wrong('the picture has not grown; it should be twice as large as x')
         if shape == (n, d, 2*s, 2*s) != wanted.shape: raise Wrong('this is a map, not a picture')
         same(got, wanted, f'the picture for alpha = {alpha}')
-        if not got.requires_grad: raise Wrong('nothing can learn from your picture; is there a `detach` or `no_grad` too many?')
+        if not got.requires_grad:
+            raise Wrong('nothing can learn from your picture; is there a `detach` or `no_grad` too many?')
         direction = torch.randn_like(wanted)
         grads = [torch.autograd.grad((y*direction).sum(), [x, *numbers], allow_unused=True) for y in (got, wanted)]
         names = ['x'] + [name for name, part in parts.items() for _ in part.parameters()]

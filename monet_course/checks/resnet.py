@@ -7,8 +7,8 @@ __all__ = ['check_shapes', 'check_norm', 'check_block', 'check_window', 'check_o
 
 # %% ../../nbs/exercises/07_resnet_generator.ipynb #b045b9cd
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
+from torch import nn
 
 from .core import Wrong, attempt, check, same
 from ..resnet import count_flops
@@ -54,9 +54,11 @@ def check_norm(norm):
             if not is_like(wanted):
                 if is_like(x): raise Wrong('that is the input, as it came')
                 if is_like(by((0, 2, 3))):
-                    raise Wrong('the pictures of the batch are mixed, as in batch norm; each picture is normalised by itself')
+                    raise Wrong('the pictures of the batch are mixed, as in batch norm; each picture is normalised by '
+                                'itself')
                 if is_like(by((1, 2, 3))): raise Wrong('the channels are mixed; each channel is normalised by itself')
-                if is_like(by(pixels, True)): raise Wrong('the variance is divided by n - 1; take the plain mean of the squares')
+                if is_like(by(pixels, True)):
+                    raise Wrong('the variance is divided by n - 1; take the plain mean of the squares')
                 if is_like(centred): raise Wrong('the mean is gone and the contrast is still there; divide')
                 if is_like(centred/(var + eps)): raise Wrong('you divide by the variance; the root is missing')
                 if is_like(x/(var + eps).sqrt()): raise Wrong('the mean is still in it')
@@ -81,18 +83,24 @@ def check_block(block):
             change = norm(second(norm(first(kept)).relu()))
             others = [(change, 'that is the change alone; add what came in'),
                       ((kept + change).relu(), 'there is a ReLU after the sum, and it cuts off what is negative in x'),
-                      (kept + change.relu(), 'there is a ReLU behind the second norm, so the block can only add and never take away'),
+                      (kept + change.relu(), 'there is a ReLU behind the second norm, so the block can only add and '
+                                             'never take away'),
                       (kept + norm(second(norm(first(kept)))), 'the ReLU between the two halves is missing'),
-                      (kept + norm(second(norm(first(kept.relu())))), 'the ReLU comes too early; it belongs behind the first norm'),
-                      (kept + norm(second(norm(first(kept).relu()))), 'the first norm and the ReLU are swapped; the norm comes first'),
+                      (kept + norm(second(norm(first(kept.relu())))),
+                       'the ReLU comes too early; it belongs behind the first norm'),
+                      (kept + norm(second(norm(first(kept).relu()))),
+                       'the first norm and the ReLU are swapped; the norm comes first'),
                       (kept + second(norm(first(kept)).relu()), 'the norm behind the second convolution is missing'),
                       (kept + norm(second(first(kept).relu())), 'the norm behind the first convolution is missing'),
-                      (kept + norm(first(norm(second(kept)).relu())), 'the two convolutions are swapped; read the formula from right to left'),
+                      (kept + norm(first(norm(second(kept)).relu())),
+                       'the two convolutions are swapped; read the formula from right to left'),
                       (kept + norm(first(norm(first(kept)).relu())), 'the first convolution is used twice'),
-                      (norm(kept + second(norm(first(kept)).relu())), 'the sum is normalised, and x with it; only the change is'),
+                      (norm(kept + second(norm(first(kept)).relu())),
+                       'the sum is normalised, and x with it; only the change is'),
                       (kept, 'that is the input, as it came')]
         if not torch.equal(x, kept):
-            raise Wrong('your block overwrites x, which others may still need; `+=` on x or a ReLU in place would do that')
+            raise Wrong('your block overwrites x, which others may still need; `+=` on x or a ReLU in place would do '
+                        'that')
         if isinstance(got, torch.Tensor) and (got.shape, got.dtype) == (x.shape, x.dtype):
             for other, says in others:
                 if torch.allclose(got, other, atol=1e-5): raise Wrong(says)
@@ -106,14 +114,18 @@ def check_window(window):
         for _ in range(downs): size, jump = size + grow*(jump*2 if late else jump), jump*2 if jumps else 1
         return size + per_block*blocks*grow*jump
     for blocks, downs in ((6, 2), (9, 2), (6, 3), (2, 1), (1, 4), (0, 2)):
-        got, wanted, of = attempt(window, blocks, downs), walk(blocks, downs), f'for {blocks} blocks and {downs} halvings'
+        got, wanted, of = attempt(window, blocks, downs), walk(blocks,
+                                                               downs), f'for {blocks} blocks and {downs} halvings'
         if isinstance(got, torch.Tensor) and got.numel() == 1: got = got.item()
         for other, says in ((dict(stem=0), 'the stem, with its kernel of 7, is missing'),
                             (dict(per_block=1), 'a residual block has two convolutions, not one'),
-                            (dict(late=True), 'a halving counts its own stride already; only the strides before it count'),
-                            (dict(jumps=False), 'a pixel of the small map is worth several of the photo; where are the strides?'),
+                            (dict(late=True), 'a halving counts its own stride already; only the strides before it '
+                                              'count'),
+                            (dict(jumps=False), 'a pixel of the small map is worth several of the photo; where are the '
+                                                'strides?'),
                             (dict(stem=7, grow=3), 'a kernel of k adds k - 1 steps, not k'),
-                            (dict(first=0), 'start with one pixel, not with none'), (dict(per_block=0), 'the blocks are missing')):
+                            (dict(first=0), 'start with one pixel, not with none'),
+                            (dict(per_block=0), 'the blocks are missing')):
             if isinstance(got, int) and blocks and got == walk(blocks, downs, **other):
                 raise Wrong(f'{got} {of} is not right: {says}')
         if isinstance(got, int) and got == 117 and (blocks, downs) == (6, 2):
@@ -136,12 +148,15 @@ def check_operations(operations):
         got = attempt(operations, layer, h, w)
         if isinstance(got, torch.Tensor) and got.numel() == 1: got = got.item()
         for other, says in ((weights*pixels, 'half of it is missing; a multiplication and an addition are two'),
-                            (2*weights*(out if up else h*w), 'a transposed convolution works on the pixels that come in' if up else
+                            (2*weights*(out if up else h*w),
+                             'a transposed convolution works on the pixels that come in' if up else
                              'with a stride fewer pixels come out than go in, and those that come out count'),
-                            (2*weights*(pixels if up else sides[0]*sides[1]), 'no layer puts out half a pixel; round its sides down'),
+                            (2*weights*(pixels if up else sides[0]*sides[1]),
+                             'no layer puts out half a pixel; round its sides down'),
                             (2*weights, 'each weight is used many times, once for a pixel'),
                             (2*(weights + layer.out_channels)*pixels, 'biases are not counted'),
-                            (2*layer.kernel_size[0]**2*pixels, 'a kernel has weights for each channel in and each channel out'),
+                            (2*layer.kernel_size[0]**2*pixels,
+                             'a kernel has weights for each channel in and each channel out'),
                             ((2*weights + layer.out_channels)*pixels, 'biases are not counted'),
                             (2*weights*pixels + layer.out_channels*pixels, 'biases are not counted'),
                             (2*weights*pixels + layer.out_channels*out, 'biases are not counted')):

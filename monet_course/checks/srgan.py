@@ -9,8 +9,8 @@ __all__ = ['check_line', 'check_decibels', 'check_source', 'check_features']
 import math
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
+from torch import nn
 
 from .core import Wrong, attempt, check, looks_like, same
 from ..srgan import disc_features, feature_loss
@@ -50,7 +50,8 @@ def check_line(line):
         if looks_like(x, 2*wanted, tol=1e-3): raise Wrong(f'{name}: the error is a square already, so 10 and not 20')
         if looks_like(x, wanted*math.log(10), tol=1e-3): raise Wrong(f'{name}: the logarithm is that to base 10')
         if isinstance(x, float) and abs(x) == math.inf:
-            raise Wrong(f'{name}: take the mean of the errors first, then the logarithm; a mean of decibels has no limit')
+            raise Wrong(f'{name}: take the mean of the errors first, then the logarithm; a mean of decibels has no '
+                        'limit')
         same(x, wanted, f'the decibels of the {name} guess', tol=1e-3)
 
 # %% ../../nbs/exercises/24_srgan.ipynb #a43ecad0
@@ -63,7 +64,8 @@ def check_decibels(decibels):
         if not all(torch.equal(a, b) for a, b in zip(kept, (guess, answers))):
             raise Wrong('your answer changes the pictures that it was given')
         if isinstance(got, torch.Tensor) and got.numel() != 1:
-            raise Wrong(f'this is not one number, it has shape {tuple(got.shape)}; there is one mean over pixels and answers')
+            raise Wrong(f'this is not one number, it has shape {tuple(got.shape)}; there is one mean over pixels and '
+                        'answers')
         errors = (guess - answers).square().mean((1, 2))
         error, to_mean = errors.mean().item(), (guess - answers.mean(0)).square().mean().item()
         wanted = 10*math.log10(peak**2/error)
@@ -79,7 +81,8 @@ def check_decibels(decibels):
                     'the error is a square already, so 10 and not 20': 2*wanted,
                     'the logarithm is that to base 10': wanted*math.log(10),
                     'the fraction is upside down; small errors make many decibels': -wanted,
-                    'this is the error; make decibels of it': error, 'the 10 before the logarithm is missing': wanted/10}
+                    'this is the error; make decibels of it': error,
+                    'the 10 before the logarithm is missing': wanted/10}
         for says, value in mistakes.items():
             if not looks_like(value, wanted, tol=1e-3) and looks_like(got, value): raise Wrong(says)
         same(got, wanted, f'the decibels for {k} answers and the peak {peak:g}')
@@ -87,7 +90,8 @@ def check_decibels(decibels):
 # %% ../../nbs/exercises/24_srgan.ipynb #6373f9d2
 @check
 def check_source(source):
-    draws = [(r, *(int(torch.randint(n, ())) for n in (3, 4*r, 5*r))) for r in (2, 3, 4, 2, 3, 4, 5, 8) for _ in range(6)]
+    draws = [(r, *(int(torch.randint(n, ())) for n in (3, 4*r, 5*r))) for r in (2, 3, 4, 2, 3, 4, 5, 8)
+             for _ in range(6)]
     for r, c, y, x in draws:
         got = _pair(attempt(source, c, y, x, r), ('channel', 'row', 'column'))
         asked = f'for c={c}, y={y}, x={x}, r={r}'
@@ -100,24 +104,28 @@ def check_source(source):
         wanted = r*r*c + r*a + b, y//r, x//r
         if got == wanted: continue
         for says, value in {'row and column are swapped': (wanted[0], x//r, y//r),
-                            'row and column are the remainders; they are what is left when you divide': (wanted[0], a, b),
+                            'row and column are the remainders; they are what is left when you divide': (wanted[0], a,
+                                                                                                         b),
                             'row and column are those of the large map': (wanted[0], y, x)}.items():
             if got == value: raise Wrong(f'{asked}: {says}')
-        for says, value in {'a and b are swapped: to the right is the next channel, down is r channels on': r*r*c + r*b + a,
+        for says, value in {'a and b are swapped: to the right is the next channel, down is r channels on': r*r*c + r*b
+                            + a,
                             'each channel of the large map takes r times r channels of the small one': r*c + r*a + b,
                             'c is missing; the first r times r channels make the first channel only': r*a + b,
                             'a and b are missing; neighbours in the large map come from different channels': r*r*c,
                             'this is the channel for r = 2': 4*c + 2*(y % 2) + x % 2,
                             'one step down is worth r channels': r*r*c + a + b,
                             'a and b are the remainders of the division by r': r*r*c + r*(y//r) + x//r,
-                            'the channels that belong together are neighbours, they do not lie 3 apart': 3*(r*a + b) + c}.items():
+                            'the channels that belong together are neighbours, they do not lie 3 apart': 3*(r*a + b)
+                            + c}.items():
             if channel == value != wanted[0]: raise Wrong(f'{asked}: {says}')
         for g, w, name in zip(got, wanted, ('channel', 'row', 'column')): same(g, w, f'{asked} the {name}', tol=0)
 
 # %% ../../nbs/exercises/24_srgan.ipynb #fedd3529
 @check
 def check_features(match):
-    def row(*layers): return nn.Sequential(*(nn.Conv2d(*x) if isinstance(x, tuple) else nn.LeakyReLU(x) for x in layers))
+    def row(*layers):
+        return nn.Sequential(*(nn.Conv2d(*x) if isinstance(x, tuple) else nn.LeakyReLU(x) for x in layers))
     for n, disc in ((3, row((3, 6, 3, 2), .2, (6, 4, 3), .2, (4, 1, 2))),
                     (2, row((3, 4, 4, 2), .1, (4, 5, 3), (5, 5, 1), .3, (5, 7, 2), .2, (7, 1, 1)))):
         made, true = (torch.randn(n, 3, 12, 12, requires_grad=True) for _ in range(2))
@@ -141,7 +149,8 @@ def check_features(match):
             last, goal = layer(last), layer(goal)
         scores, pixels = F.l1_loss(score, aim), F.l1_loss(fake, real)
         every = torch.cat([(m - a).abs().flatten() for m, a in zip(maps, aims)]).mean()
-        mistakes = {'this is the sum over the layers; take the mean': sum(apart), 'this is the last layer only': apart[-1],
+        mistakes = {'this is the sum over the layers; take the mean': sum(apart),
+                    'this is the last layer only': apart[-1],
                     'this is the first layer only': apart[0],
                     'the raw scores are in it; they are not compared': (sum(apart) + scores)/(k + 1),
                     'these are the raw scores; what did the judge see on the way?': scores,
@@ -150,7 +159,8 @@ def check_features(match):
                     'these are the maps that go *into* the activations; take what comes out': sum(raw)/k,
                     'these are the differences of pixels; ask the judge': pixels,
                     'the pixels are in it; only features are compared': (sum(apart) + pixels)/(k + 1),
-                    'each difference is a sum over its map, not a mean': sum((m - a).abs().sum() for m, a in zip(maps, aims))/k}
+                    'each difference is a sum over its map, not a mean': sum((m - a).abs().sum() for m,
+                                                                             a in zip(maps, aims))/k}
         for says, value in mistakes.items():
             if not looks_like(value, wanted.item(), tol=1e-3) and looks_like(got, value.item()): raise Wrong(says)
         same(got, wanted.item(), 'the loss')
@@ -158,7 +168,8 @@ def check_features(match):
             raise Wrong('no gradient reaches the made pictures; is there an `item`, `detach` or `no_grad` too many?')
         everyone = [made, true, *params.values()]
         to_fake, to_real, *to_disc = torch.autograd.grad(got, everyone, allow_unused=True, retain_graph=True)
-        if to_real is not None: raise Wrong('a gradient reaches the true pictures; their features are a target, so detach them')
+        if to_real is not None:
+            raise Wrong('a gradient reaches the true pictures; their features are a target, so detach them')
         if any(g is not None for g in to_disc):
             raise Wrong('the weights of the judge get a gradient; freeze them while you ask it')
         right, = torch.autograd.grad(wanted, made)

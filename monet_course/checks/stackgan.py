@@ -7,8 +7,8 @@ __all__ = ['check_bags', 'check_pairing', 'check_condition', 'check_reader']
 
 # %% ../../nbs/exercises/25_stackgan.ipynb #24fc4f8e
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
+from torch import nn
 
 from .core import Wrong, attempt, check, looks_like, same
 from ..stackgan import pairing_loss
@@ -22,13 +22,18 @@ def check_bags(bags):
     if got is None: raise Wrong('nothing came back; is there a `return`?')
     if not isinstance(got, (tuple, list)) or len(got) != 4: raise Wrong(f'return four numbers: {", ".join(names)}')
     mistakes = (
-        {8: 'the boat has one of four colours', 12: 'each colour goes with each form', 4: 'each colour goes with each form',
+        {8: 'the boat has one of four colours', 12: 'each colour goes with each form',
+         4: 'each colour goes with each form',
          16: 'there are four forms for each of the two sides', 64: 'the side is in the form already'},
-        {32: 'two sentences with the same words in another order have the same bag', 4: 'the colour is not all; a form has words, too',
-         8: '"left of" and "with ... to the left" are not the same words', 1: 'the words are not the same in all sentences',
+        {32: 'two sentences with the same words in another order have the same bag',
+         4: 'the colour is not all; a form has words, too',
+         8: '"left of" and "with ... to the left" are not the same words',
+         1: 'the words are not the same in all sentences',
          2: 'the colour is a word, too'},
-        {1: 'look at the bag with "left" and "of" in it: which sentences have it?', 0: 'who only guesses is right now and then',
-         1/4: 'there are two sides', 3/4: 'in the table, find the other sentence with the same words; on which side is its boat?',
+        {1: 'look at the bag with "left" and "of" in it: which sentences have it?',
+         0: 'who only guesses is right now and then',
+         1/4: 'there are two sides',
+         3/4: 'in the table, find the other sentence with the same words; on which side is its boat?',
          50: 'a share is a number from 0 to 1', 1/8: 'which of eight forms it is nobody asks; there are two sides'},
         {16: '"boat left" and "tree left" are different pairs, though the words are the same', 0: 'count the bags',
          8: 'the colour is in the pairs as well', 64: 'there are not more bags than sentences'})
@@ -58,7 +63,8 @@ def check_pairing(pairing):
         mistakes = {'the half is missing': 2*wanted, 'this is the sum over the batch; take the mean': n*wanted,
                     'these are sums over the batch, and the half is missing': 2*n*wanted,
                     'the sign is the wrong way round; the logarithm of a share is never above 0': -wanted,
-                    'the captions find their pictures; the pictures should find their captions, too': F.cross_entropy(s, own),
+                    'the captions find their pictures; the pictures should find their captions, too': F.cross_entropy(s,
+                                                                                                                      own),
                     'the pictures find their captions; the captions should find their pictures, too': F.cross_entropy(s.T, own),
                     'the vectors have not been brought to length 1': both(scale*text @ pictures.T),
                     'the scale is missing': both(a @ b.T),
@@ -67,7 +73,8 @@ def check_pairing(pairing):
                     'each pair competes with all the pairs of the batch in yours; only with its own row and its own column':
                         -s.flatten().log_softmax(0).view(n, n).diagonal().mean(),
                     'your captions look for captions': both(scale*a @ a.T),
-                    'its own partner is missing in the sum below the line': (others(s) + others(s.T))/2 - s.diagonal().mean(),
+                    'its own partner is missing in the sum below the line': (others(s)
+                                                                             + others(s.T))/2 - s.diagonal().mean(),
                     'the partners are in the wrong order: caption i belongs to picture i': both(s.flip(1)),
                     'these are cosines alone; each pair should be compared with the others': -s.diagonal().mean(),
                     'the vectors are brought to length 1 in the wrong direction: each row has its length':
@@ -101,7 +108,8 @@ def _blurred(code, mu, logvar):
         if near_1(noise/size): raise Wrong(says)
     if eps.mean().abs() > .05: raise Wrong('your noise is not around 0; is it normal?')
     if not near_1(eps): raise Wrong(f'the codes spread {eps.std():.2f} times as far as they should')
-    if not .035 < (eps.abs() > 2).float().mean() < .06: raise Wrong('mean and spread are right, but the noise is not normal')
+    if not .035 < (eps.abs() > 2).float().mean() < .06:
+        raise Wrong('mean and spread are right, but the noise is not normal')
 
 @check
 def check_condition(condition):
@@ -115,7 +123,8 @@ def check_condition(condition):
         if not all(torch.equal(x, y) for x, y in zip((t, weight, bias), kept)):
             raise Wrong('your answer changes what it was given')
         if got is None: raise Wrong('nothing came back; is there a `return`?')
-        if not isinstance(got, (tuple, list)) or len(got) != 2: raise Wrong('return two things: the codes and their prices')
+        if not isinstance(got, (tuple, list)) or len(got) != 2:
+            raise Wrong('return two things: the codes and their prices')
         (code, price), (mu, logvar) = got, F.linear(t, weight, bias).chunk(2, 1)
         wanted = kl_divergence(mu, logvar)
         shapes = [x.shape if isinstance(x, torch.Tensor) else None for x in got]
@@ -138,14 +147,16 @@ def check_condition(condition):
             if not looks_like(value, wanted) and looks_like(price, value): raise Wrong(f'the price: {says}')
         same(price, wanted, 'the price of the codes')
         for name, x in (('codes', code), ('prices', price)):
-            if not x.requires_grad: raise Wrong(f'nothing can learn from the {name}; is there a `detach` or `no_grad` too many?')
+            if not x.requires_grad:
+                raise Wrong(f'nothing can learn from the {name}; is there a `detach` or `no_grad` too many?')
         if n < 1000: continue
         _blurred(code.detach(), mu.detach(), logvar.detach())
         sigma = (logvar/2).exp()
         again = mu + sigma*((code - mu)/sigma).detach()
         for name, x, w in (('codes', code, again), ('prices', price, wanted)):
             direction = torch.randn_like(w)
-            for g, right in zip(*(torch.autograd.grad((y*direction).sum(), (weight, bias), retain_graph=True, allow_unused=True)
+            for g, right in zip(*(torch.autograd.grad((y*direction).sum(), (weight, bias), retain_graph=True,
+                                                      allow_unused=True)
                                   for y in (x, w))):
                 if g is None or not looks_like(g, right, tol=1e-3):
                     raise Wrong(f'the {name} are right, but the linear layer gets no gradient from them, or a wrong one; is mu or '
@@ -179,16 +190,19 @@ def _shown(calls, x, fake, t):
         if real is None and made is None: raise Wrong('D is shown a picture that is neither real nor painted')
         if said is None: raise Wrong('D hears a sentence that is not one of the batch')
         if real is None:
-            if said != made: raise Wrong('a painted picture comes with the sentence it was painted for; yours come with others')
+            if said != made:
+                raise Wrong('a painted picture comes with the sentence it was painted for; yours come with others')
             painted.add(made)
         elif said == real: own.add(real)
-        elif wrong.setdefault(real, said) != said: raise Wrong('each real picture gets one wrong sentence; yours get several')
+        elif wrong.setdefault(real, said) != said:
+            raise Wrong('each real picture gets one wrong sentence; yours get several')
     if not painted: raise Wrong('D is never shown the painted pictures')
     if not own: raise Wrong('D is never shown the real pictures with their own sentences')
     if not wrong: raise Wrong('D is never shown a real picture with a wrong sentence')
     if len(wrong) < len(x) or len(own) < len(x) or len(painted) < len(x):
         if len(own) == len(painted) == len(x):
-            raise Wrong(f'only {len(wrong)} of {len(x)} real pictures get a wrong sentence; a new order can leave some in place')
+            raise Wrong(f'only {len(wrong)} of {len(x)} real pictures get a wrong sentence; a new order can leave some '
+                        'in place')
         raise Wrong('some pictures of the batch are left out')
     return [wrong[i] for i in range(len(x))]
 
@@ -213,12 +227,15 @@ def check_reader(pays):
         wanted = a/2 + b/4 + w/4
         for says, value in {'the loss is twice too large: right pairs count half, the others a quarter each': 2*wanted,
                             'the loss is four times too large: right pairs count half, the others a quarter each': 4*wanted,
-                            'all three kinds count in full; right pairs count half, the others a quarter each': a + b + w,
-                            'all three kinds count half; painted pictures and wrong sentences share one half': (a + b + w)/2,
+                            'all three kinds count in full; right pairs count half, the others a quarter each': a + b
+                            + w,
+                            'all three kinds count half; painted pictures and wrong sentences share one half': (a + b
+                                                                                                                + w)/2,
                             'all three kinds count a third; right pairs count half': (a + b + w)/3,
                             'right pairs count half, the others a quarter each': a/4 + b/4 + w/2,
                             'the quarters and the half are mixed up':
-                                a/4 + b/2 + w/4, 'a real picture with a wrong sentence must be *refused*': a/2 + b/4 + w_not/4,
+                                a/4 + b/2 + w/4, 'a real picture with a wrong sentence must be *refused*': a/2 + b/4
+                                + w_not/4,
                             'wrong sentences stand with the right pairs; they are to be refused like painted pictures':
                                 a/4 + w_not/4 + b/2,
                             'the wrong sentences are asked, but do not count': a/2 + b/2,

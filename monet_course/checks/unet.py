@@ -7,8 +7,8 @@ __all__ = ['check_sizes', 'check_reads', 'check_decode', 'check_down', 'check_sa
 
 # %% ../../nbs/exercises/08_unet_generator.ipynb #52f39f65
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
+from torch import nn
 
 from .core import Wrong, attempt, check, same
 from ..unet import level_widths, unet_generator
@@ -28,7 +28,8 @@ def check_sizes(sizes):
         if side % 32:
             halvings = (side & -side).bit_length() - 1
             times = ('odd', 'once', 'twice')[halvings] if halvings < 3 else f'{halvings} times'
-            raise Wrong(f'{side} is odd' if times == 'odd' else f'{side} can be halved only {times}, and then comes an odd number')
+            raise Wrong(f'{side} is odd' if times == 'odd'
+                        else f'{side} can be halved only {times}, and then comes an odd number')
     missing = 3 - len(set(sides))
     if missing == 3: raise Wrong('you name no side')
     if missing: raise Wrong(f'the sides that you name fit, but {missing} more would do')
@@ -57,7 +58,8 @@ def check_reads(reads):
                 raise Wrong(f'{got} {of}: one level too few; the innermost and the outermost both read something')
         if len(got) != len(widths):
             raise Wrong(f'{len(got)} numbers {of}; there are as many levels on the way up as on the way down')
-        same(got, wanted, f'the list {of}', hint='Level i reads what the encoder had there, and as much again from below')
+        same(got, wanted, f'the list {of}',
+             hint='Level i reads what the encoder had there, and as much again from below')
 
 # %% ../../nbs/exercises/08_unet_generator.ipynb #43b49f0a
 def _climb(features, ups, skips=None, join=lambda e, h: torch.cat([e, h], 1)):
@@ -73,10 +75,13 @@ def _guarded(conv, name, place, called):
         if place in called: raise Wrong(f'{name} is called twice')
         if place != len(called): raise Wrong(f'{name} is called out of turn; the innermost is the first in `ups`')
         called.append(place)
-        if len(h) != 2: raise Wrong(f'the batch has {len(h)} pictures now; lay the features beside each other along the channels')
-        if name == 'the innermost level' and c > wanted: raise Wrong('something is laid beside the bottleneck; it goes up alone')
+        if len(h) != 2:
+            raise Wrong(f'the batch has {len(h)} pictures now; lay the features beside each other along the channels')
+        if name == 'the innermost level' and c > wanted:
+            raise Wrong('something is laid beside the bottleneck; it goes up alone')
         if 2*c == wanted:
-            raise Wrong(f'{name} reads {wanted} channels and gets {c}: lay the features beside each other, do not add them')
+            raise Wrong(f'{name} reads {wanted} channels and gets {c}: lay the features beside each other, do not add '
+                        'them')
         if c != wanted: raise Wrong(f'{name} reads {wanted} channels and gets {c}; what belongs beside what?')
         return conv(h)
     return up
@@ -93,7 +98,8 @@ def check_decode(decode):
             wanted = _climb(features, ups)
             given = list(features)
             called = [] # the places of the levels that had their turn
-            got = attempt(decode, given, [_guarded(up, name, i, called) for i, (up, name) in enumerate(zip(ups, names))])
+            got = attempt(decode, given,
+                          [_guarded(up, name, i, called) for i, (up, name) in enumerate(zip(ups, names))])
             if len(given) != n: raise Wrong('features are gone from the list that you were given; leave it as it is')
             if any(not torch.equal(a, b) for a, b in zip(features, kept)):
                 raise Wrong('the features have changed; something was written into them')
@@ -102,12 +108,16 @@ def check_decode(decode):
             if float32 and not right and n > 1 and got.ndim == 4:
                 if got.shape[1] == 2*c: raise Wrong('the last level has not been called; it makes the picture')
                 def beside(join): return _climb(features, ups, join=lambda e, h: torch.cat(join(e, h), 1))
-                others = [(beside(lambda e, h: [h, e]), 'the features of the encoder come first, what is from below second'),
-                          (_climb(features, ups, skips=features[:-1]), 'the bridges are crossed: the innermost features are met first'),
-                          (_climb(features, ups, skips=features[:0:-1]), 'each level gets the skip of the level below; the bottleneck is no skip'),
+                others = [(beside(lambda e, h: [h, e]),
+                           'the features of the encoder come first, what is from below second'),
+                          (_climb(features, ups, skips=features[:-1]),
+                           'the bridges are crossed: the innermost features are met first'),
+                          (_climb(features, ups, skips=features[:0:-1]),
+                           'each level gets the skip of the level below; the bottleneck is no skip'),
                           (beside(lambda e, h: [e, 0*h]), 'what comes from below is lost on the way'),
                           (beside(lambda e, h: [0*e, h]), 'the bridges carry nothing'),
-                          (beside(lambda e, h: [h, h]), 'the result from below is there twice, and the skip is missing'),
+                          (beside(lambda e, h: [h, h]),
+                           'the result from below is there twice, and the skip is missing'),
                           (wanted.tanh(), 'there is a tanh too many; return what the last level makes')]
                 for other, says in others:
                     if got.shape == other.shape and torch.allclose(got, other, atol=1e-5): raise Wrong(says)
@@ -128,7 +138,8 @@ def check_down(down):
             def level(slope): return norm(conv(F.leaky_relu(kept, slope)))
             wanted = level(.2)
             got = attempt(down, e, conv, norm)
-            others = [(norm(conv(kept)), 'the activation is missing'), (conv(F.leaky_relu(kept, .2)), 'the norm is missing'),
+            others = [(norm(conv(kept)), 'the activation is missing'),
+                      (conv(F.leaky_relu(kept, .2)), 'the norm is missing'),
                       (level(.01), 'the slope should be 0.2'),
                       (level(0.), 'that is a ReLU, which lets nothing negative through'),
                       (F.leaky_relu(norm(conv(kept)), .2), 'the activation comes first'),
@@ -153,14 +164,20 @@ def check_saved(saved):
         wanted = 16*sum(w*o for w, o in pairs[:-1])
         got = attempt(saved, list(widths), out_ch)
         if isinstance(got, torch.Tensor) and got.numel() == 1: got = got.item()
-        for other, says in ((16*sum(w*o for w, o in pairs), 'the bottleneck is counted too, and nothing is laid beside it'),
-                            (16*sum(w*o for w, o in pairs[1:-1]), 'the last level, which makes the picture, is not counted'),
+        for other, says in ((16*sum(w*o for w, o in pairs),
+                             'the bottleneck is counted too, and nothing is laid beside it'),
+                            (16*sum(w*o for w, o in pairs[1:-1]),
+                             'the last level, which makes the picture, is not counted'),
                             (9*sum(w*o for w, o in pairs[:-1]), 'the kernels are 4x4'),
                             (sum(w*o for w, o in pairs[:-1]), 'each kernel has 16 weights'),
                             (2*wanted, 'that is all those levels have; half of it would stay'),
-                            (2*wanted + 16*widths[-1]*outs[-2], 'that is what all levels have; most of them would keep half'),
+                            (2*wanted + 16*widths[-1]*outs[-2],
+                             'that is what all levels have; most of them would keep half'),
                             (16*sum(w*o for w, o in zip(widths, widths[1:])),
-                             'on the way up, level i makes what the level *above* it has, and the last one makes `out_ch`'),
-                            (16*sum(w*w for w in widths[:-1]), 'level i reads its own width and makes that of the level above')):
-            if isinstance(got, (int, float)) and got == other != wanted: raise Wrong(f'{got:,} {of} is not right: {says}')
+                             'on the way up, level i makes what the level *above* it has, and the last one makes '
+                             '`out_ch`'),
+                            (16*sum(w*w for w in widths[:-1]),
+                             'level i reads its own width and makes that of the level above')):
+            if isinstance(got, (int, float)) and got == other != wanted:
+                raise Wrong(f'{got:,} {of} is not right: {says}')
         same(got, wanted, f'the number {of}', hint='For each level: how many channels fewer does it read?')

@@ -17,7 +17,8 @@ from ..vae import interpolate, kl_divergence
 @check
 def check_one_cloud(one_cloud):
     got, wanted = attempt(one_cloud), kl_divergence(torch.tensor([[1., 0.]]), 2*torch.tensor([[1., 3.]]).log()).item()
-    mistakes = {'the half is missing': 2*wanted, 'the sign is the wrong way round; a KL divergence is never below 0': -wanted,
+    mistakes = {'the half is missing': 2*wanted,
+                'the sign is the wrong way round; a KL divergence is never below 0': -wanted,
                 'the logarithm is that of the variance, not of sigma (and the half is missing)': 9 - math.log(3),
                 'the logarithm is that of the variance, not of sigma': (9 - math.log(3))/2,
                 'sigma is 3, so the variance is 9': .5 + (2 - math.log(3))/2,
@@ -41,12 +42,15 @@ def check_kl(kl):
             raise Wrong('this is one number for each latent number; those of a sample add up')
         if looks_like(got, 2*wanted): raise Wrong('the half is missing')
         if looks_like(got, -wanted): raise Wrong('the sign is the wrong way round')
-        if shape[1] > 1 and looks_like(got, wanted/shape[1]): raise Wrong('this is a mean over the latent numbers; they add up')
-        if looks_like(got, kl_divergence(mu, 2*logvar)): raise Wrong('you read `logvar` as log sigma; it is the logarithm of the variance')
+        if shape[1] > 1 and looks_like(got, wanted/shape[1]):
+            raise Wrong('this is a mean over the latent numbers; they add up')
+        if looks_like(got, kl_divergence(mu, 2*logvar)):
+            raise Wrong('you read `logvar` as log sigma; it is the logarithm of the variance')
         loose = (mu**2 + logvar.exp() - logvar/2 - 1).sum(1)
         if looks_like(got, loose) or looks_like(got, loose/2):
             raise Wrong('the logarithm in your sum is that of sigma, not of the variance')
-        if looks_like(got, wanted + shape[1]/2): raise Wrong('where is the -1? The cloud N(0, I) itself should cost nothing')
+        if looks_like(got, wanted + shape[1]/2):
+            raise Wrong('where is the -1? The cloud N(0, I) itself should cost nothing')
         same(got, wanted, 'the divergence', hint='Are all four terms in it?')
     same(attempt(kl, torch.zeros(3, 2), torch.zeros(3, 2)), torch.zeros(3), 'the divergence of N(0, I) from itself')
 
@@ -63,7 +67,8 @@ def _spread(noise, logvar):
     if near_1(noise/logvar.exp()): raise Wrong('the noise is multiplied by the variance; it should be by sigma')
     if eps.mean().abs() > .05: raise Wrong('your noise is not around 0; is it normal?')
     if not near_1(eps): raise Wrong(f'z spreads {eps.std():.2f} times as far as it should')
-    if not .035 < (eps.abs() > 2).float().mean() < .06: raise Wrong('mean and spread are right, but the noise is not normal')
+    if not .035 < (eps.abs() > 2).float().mean() < .06:
+        raise Wrong('mean and spread are right, but the noise is not normal')
 
 @check
 def check_draw(draw):
@@ -71,7 +76,8 @@ def check_draw(draw):
         mu, logvar = torch.randn(shape, requires_grad=True), torch.randn(shape, requires_grad=True)
         z = attempt(draw, mu, logvar)
         if not isinstance(z, torch.Tensor) or z.shape != mu.shape or not z.isfinite().all(): same(z, mu, 'z')
-        if not z.requires_grad: raise Wrong('no gradient reaches mu or logvar: what only draws from a distribution cuts it off')
+        if not z.requires_grad:
+            raise Wrong('no gradient reaches mu or logvar: what only draws from a distribution cuts it off')
         by_mu, by_logvar = torch.autograd.grad(z.sum(), (mu, logvar), allow_unused=True)
         if by_mu is None: raise Wrong('no gradient reaches mu')
         if by_logvar is None: raise Wrong('no gradient reaches logvar; is the spread detached, or not there at all?')
@@ -87,9 +93,11 @@ def check_meant(meant_C):
     for shape, latent, weight in (((1, 28, 28), 2, 1.), ((3, 64, 64), 128, .005), ((1, 20, 20), 16, .1)):
         n = math.prod(shape)
         got, wanted = attempt(meant_C, shape, latent, weight), latent/(weight*n)
-        mistakes = {'C is the other way round': 1/wanted, '`kl.mean()` is a mean over the latent numbers, too': 1/(weight*n),
+        mistakes = {'C is the other way round': 1/wanted,
+                    '`kl.mean()` is a mean over the latent numbers, too': 1/(weight*n),
                     'the number of latent numbers counts, but not that way round': 1/(weight*n*latent),
-                    'the weight makes no difference in your answer': latent/n, 'a heavier KL means a *smaller* C': weight*latent/n,
+                    'the weight makes no difference in your answer': latent/n,
+                    'a heavier KL means a *smaller* C': weight*latent/n,
                     'the channels are missing; `mse_loss` is a mean over them as well': latent/(weight*n/shape[0])}
         for says, value in mistakes.items():
             if abs(value/wanted - 1) > .01 and looks_like(got, value): raise Wrong(says)

@@ -10,7 +10,7 @@ import copy
 import math
 
 import torch
-import torch.nn as nn
+from torch import nn
 
 from .core import Wrong, attempt, check, looks_like, same
 from ..wgan import wasserstein
@@ -46,7 +46,8 @@ def check_sort(earth_mover):
                     'this is the longest way; take the mean of all': (up - to).abs().max()}
         for says, value in mistakes.items():
             if abs(value.item() - wanted) > 1e-3*wanted and looks_like(got, value.item()): raise Wrong(says)
-        same(got, wanted, f'the distance of {", ".join(f"{x:g}" for x in kept[0])} from {", ".join(f"{x:g}" for x in kept[1])}'
+        same(got, wanted, f'the distance of {", ".join(f"{x:g}" for x in kept[0])} from '
+                          f'{", ".join(f"{x:g}" for x in kept[1])}'
              if n == 3 else f'the distance of two samples of {n} {"points" if n > 1 else "point"}')
 
 # %% ../../nbs/exercises/20_wgan.ipynb #3c02c29d
@@ -65,9 +66,11 @@ def check_steep(steep):
     chains = [[torch.tensor([[3., 0.], [0., 1.]]), torch.tensor([[.5, 0.], [0., 2.]])]]
     chains += [[torch.randn(shape) for shape in chain] for chain in shapes]
     for weights in chains:
-        kept, of = [w.clone() for w in weights], 'of the chain ' + ', '.join(f'{h}x{w}' for h, w in (w.shape for w in weights))
+        kept, of = [w.clone() for w in weights], 'of the chain ' + ', '.join(f'{h}x{w}' for h,
+                                                                             w in (w.shape for w in weights))
         got = attempt(steep, weights)
-        if len(weights) != len(kept) or not all(isinstance(w, torch.Tensor) and torch.equal(w, k) for w, k in zip(weights, kept)):
+        if len(weights) != len(kept) or not all(isinstance(w, torch.Tensor) and torch.equal(w, k) for w,
+                                                k in zip(weights, kept)):
             raise Wrong('your answer changes the matrices that it was given')
         if got is None: raise Wrong('nothing came back; is there a `return`?')
         if not isinstance(got, (tuple, list)) or len(got) != 2:
@@ -102,7 +105,8 @@ def check_steep(steep):
 # %% ../../nbs/exercises/20_wgan.ipynb #7ebe12c2
 def _flat(net): return torch.cat([p.detach().flatten() for p in net.parameters()])
 
-def _stepped(critic, lr, real, fake, bound, up=True, stale=False, before=False, after=True, which=lambda p: True, slopes=False):
+def _stepped(critic, lr, real, fake, bound, up=True, stale=False, before=False, after=True, which=lambda p: True,
+             slopes=False):
     "The critic's numbers after a step, with the mistakes that are made in it."
     old, new = [p.grad for p in critic.parameters()], copy.deepcopy(critic)
     loss = new(fake).mean() - new(real).mean()
@@ -128,9 +132,11 @@ def check_clip(clip_step):
             'the critic goes the wrong way: the optimiser lowers what it is given': _stepped(*args, up=False),
             'an old gradient is still in the step; where is `zero_grad`?': _stepped(*args, stale=True),
             'no number of the critic is cut': _stepped(*args, after=False),
-            'you cut before the step, and the step leads out of the box again': _stepped(*args, before=True, after=False),
+            'you cut before the step, and the step leads out of the box again': _stepped(*args, before=True,
+                                                                                         after=False),
             'only matrices are cut; biases belong to the critic as well': _stepped(*args, which=lambda p: p.ndim > 1),
-            'you cut the gradients; cut what the step has made of the weights': _stepped(*args, after=False, slopes=True),
+            'you cut the gradients; cut what the step has made of the weights': _stepped(*args, after=False,
+                                                                                         slopes=True),
             'you cut the numbers of the critic, and forget its step': old.clamp(-bound, bound)}
         with torch.no_grad(): before = (critic(real).mean() - critic(fake).mean()).item()
         got = attempt(clip_step, critic, opt, real, fake, bound)
@@ -145,10 +151,12 @@ def check_clip(clip_step):
         if got is None: raise Wrong('the step is right, but nothing came back; return the estimate')
         _one_number(got, 'the estimate')
         with torch.no_grad(): after = (critic(real).mean() - critic(fake).mean()).item()
-        if looks_like(got, -before): raise Wrong('the step is right; you return the loss, and the estimate has the other sign')
+        if looks_like(got, -before):
+            raise Wrong('the step is right; you return the loss, and the estimate has the other sign')
         if looks_like(got, after): raise Wrong('the step is right; your estimate comes from the critic after it')
         same(got, before, 'the step is right; the estimate')
-        if isinstance(got, torch.Tensor): raise Wrong('the step is right; your estimate is still a tensor, take its `item`')
+        if isinstance(got, torch.Tensor):
+            raise Wrong('the step is right; your estimate is still a tensor, take its `item`')
 
 # %% ../../nbs/exercises/20_wgan.ipynb #2891648e
 def _between(x, real, fake):
@@ -157,7 +165,8 @@ def _between(x, real, fake):
     away, ones = real - fake, [1]*(real.ndim - 1)
     u = ((x - fake)*away).flatten(1).sum(1)/away.square().flatten(1).sum(1)
     if not torch.allclose(x, fake + u.view(-1, *ones)*away, atol=1e-3):
-        raise Wrong('the critic is not asked between a real picture and its fake; is there one number u for each picture?')
+        raise Wrong('the critic is not asked between a real picture and its fake; is there one number u for each '
+                    'picture?')
     if u.min() < -1e-2 or u.max() > 1.01:
         raise Wrong('some of your points lie beyond the real or the fake picture; u is even in [0, 1]')
     if u.std() > 1e-2: return
@@ -180,7 +189,8 @@ def check_penalty(penalty):
         _between(seen[-1], real, fake)
         _one_number(got, 'the penalty')
         if size < 1:
-            if looks_like(got, (size - 1)**2): raise Wrong('a slope below 1 costs something; only what is too steep should')
+            if looks_like(got, (size - 1)**2):
+                raise Wrong('a slope below 1 costs something; only what is too steep should')
             if looks_like(got, size**2): raise Wrong('this wants a slope of 0; up to 1 nothing should be paid')
             same(got, 0., f'the penalty of a critic whose slope is {size:g} everywhere', tol=1e6)
             continue
@@ -197,7 +207,8 @@ def check_penalty(penalty):
             if looks_like(got, value): raise Wrong(says)
         same(got, (size - 1)**2, f'the penalty of a critic whose slope is {size:g} everywhere')
         if not isinstance(got, torch.Tensor) or not got.requires_grad:
-            raise Wrong('the critic cannot learn from your penalty: the gradient has no graph of its own (`create_graph`)')
+            raise Wrong('the critic cannot learn from your penalty: the gradient has no graph of its own '
+                        '(`create_graph`)')
         grad, = torch.autograd.grad(got, w, allow_unused=True)
         if grad is None or not looks_like(grad, (2*(size - 1)*w/size).detach(), tol=1e-3):
             raise Wrong("the penalty is right, the critic's gradient from it is not; is the graph cut somewhere?")
@@ -213,6 +224,7 @@ def check_penalty(penalty):
     if looks_like(got, _costs(slopes.mean()).item()):
         raise Wrong('you compare the mean slope with 1; each picture is compared on its own')
     same(got, _costs(slopes).mean().item(), 'the penalty of a critic that is steep in some places', tol=1e-3)
-    if not isinstance(got, torch.Tensor) or not got.requires_grad: raise Wrong('the critic cannot learn from your penalty')
+    if not isinstance(got, torch.Tensor) or not got.requires_grad:
+        raise Wrong('the critic cannot learn from your penalty')
     if torch.autograd.grad(got, made, allow_unused=True)[0] is not None:
         raise Wrong('the generator gets a gradient from the penalty; detach the fakes')

@@ -52,7 +52,8 @@ def command_parser(
         if p.annotation is bool: how = dict(action='store_true', help=comments[arg])
         elif p.default is p.empty: how = dict(help=comments[arg])
         else: how = dict(type=p.annotation, default=p.default, metavar=arg.upper(), help=comments[arg] + default)
-        parser.add_argument(arg if p.default is p.empty else '--' + arg.replace('_', '-'), **{**how, **more.get(arg, {})})
+        parser.add_argument(arg if p.default is p.empty else '--' + arg.replace('_', '-'),
+                            **{**how, **more.get(arg, {})})
     return parser
 
 # %% ../../nbs/workshop/core.ipynb #b1b2bd71

@@ -43,9 +43,13 @@ def pick_device(
     if (name := str(name or 'auto')) == 'auto': return 'cuda' if torch.cuda.is_available() else 'cpu'
     try: device = torch.device(name)
     except RuntimeError: raise ValueError(f'device={name!r}: expected auto, cpu, cuda, cuda:1 ... or mps') from None
-    if device.type == 'cuda' and not torch.cuda.is_available(): raise ValueError(f'device={name!r}: PyTorch sees no NVIDIA card here; device=auto or cpu')
-    if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count(): raise ValueError(f'device={name!r}: PyTorch sees {torch.cuda.device_count()} NVIDIA card(s) here, counted from 0')
-    if device.type == 'mps' and not torch.backends.mps.is_available(): raise ValueError(f'device={name!r}: PyTorch sees no Apple GPU here; device=auto or cpu')
+    if device.type == 'cuda' and not torch.cuda.is_available():
+        raise ValueError(f'device={name!r}: PyTorch sees no NVIDIA card here; device=auto or cpu')
+    if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f'device={name!r}: PyTorch sees {torch.cuda.device_count()} NVIDIA card(s) here, counted from '
+                         '0')
+    if device.type == 'mps' and not torch.backends.mps.is_available():
+        raise ValueError(f'device={name!r}: PyTorch sees no Apple GPU here; device=auto or cpu')
     return name
 
 def best_device() -> torch.device:
@@ -63,7 +67,8 @@ def pick_precision(
 ) -> str: # 'fp32', 'bf16' or 'fp16'
     "The precision `amp='auto'` stands for, decided by what the device can do and by nothing else."
     kind = torch.device(device).type
-    if kind == 'cuda': return 'bf16' if torch.cuda.get_device_capability(device) >= (8, 0) else 'fp16' # an older card would only imitate bfloat16
+    # an older card would only imitate bfloat16
+    if kind == 'cuda': return 'bf16' if torch.cuda.get_device_capability(device) >= (8, 0) else 'fp16'
     return 'bf16' if kind == 'cpu' and cpu_has_bf16() else 'fp32'
 
 def autocast(

@@ -20,7 +20,8 @@ def small_mnist():
 @lru_cache(4)
 def digits(
     train: bool = True, # the part to learn from, or the part kept for judging
-    full: str | None = None, # folder for the whole of MNIST, downloaded there once; None: the 5,000 that need no network
+    # folder for the whole of MNIST, downloaded there once; None: the 5,000 that need no network
+    full: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]: # pictures uint8 (n, 28, 28), white on black, in a mixed order; labels int64 (n,)
     "Handwritten digits of MNIST: 4,000 to learn from and 1,000 to judge by, or 60,000 and 10,000."
     if full is not None:

@@ -16,8 +16,8 @@ from itertools import groupby
 
 import numpy as np
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
+from torch import nn
 
 from .devices import pick_device
 from .inception import fid_inception, inception_file, resize_tf1

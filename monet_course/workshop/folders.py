@@ -26,7 +26,8 @@ def output_names(
     taken = set(map(lower, kept))
     for n in names:
         if n in kept: continue
-        choices = (n.with_suffix('.png') if i == 0 else n.with_name(f'{n.name}{-i if i > 1 else ""}.png') for i in range(len(names) + 2))
+        choices = (n.with_suffix('.png') if i == 0 else n.with_name(f'{n.name}{-i if i > 1 else ""}.png')
+                   for i in range(len(names) + 2))
         kept[n] = next(c for c in choices if lower(c) not in taken)
         taken.add(lower(kept[n]))
     return kept
@@ -56,7 +57,8 @@ class Report:
 
     def __str__(self):
         how = [f'{len(self.scaled)} of them '*(len(self.scaled) < len(self.painted)) + self.how]*bool(self.scaled)
-        rest = [f'{len(paths)} {what}' for paths, what in [(self.skipped, 'there already'), (self.failed, 'failed')] if paths]
+        rest = [f'{len(paths)} {what}' for paths,
+                what in [(self.skipped, 'there already'), (self.failed, 'failed')] if paths]
         counts = [f'{len(self.painted)} painted', *how, *rest]
         return '\n'.join([', '.join(counts), *self.failed.values()])
 
@@ -76,7 +78,8 @@ def batches(
     size: int | None = None, # see `working_size`
 ):
     "Group jobs whose photos are painted at the same size."
-    sized = sorted(((working_size(size_of(photo), size), photo, painting) for photo, painting in jobs), key=lambda job: job[:2])
+    sized = sorted(((working_size(size_of(photo), size), photo, painting) for photo, painting in jobs),
+                   key=lambda job: job[:2])
     for (w, h), group in groupby(sized, key=lambda job: job[0]):
         group, n = [job[1:] for job in group], max(1, min(most, area//max(w*h, 1)))
         yield from (group[i:i + n] for i in range(0, len(group), n))
@@ -89,13 +92,15 @@ def folder_jobs(
     "Who is painted where."
     src, dst = Path(src), Path(dst)
     if dst.exists() and not dst.is_dir(): raise NotADirectoryError(f'{dst}: is not a folder')
-    if src.resolve() == dst.resolve(): raise ValueError(f'dst={str(dst)!r}: paintings need another folder than the photos')
+    if src.resolve() == dst.resolve():
+        raise ValueError(f'dst={str(dst)!r}: paintings need another folder than the photos')
     names = output_names(pictures_below(src, without=dst))
     sources, home = {(src/n).resolve() for n in names}, dst.resolve()
     jobs, refused = [], {}
     for name, out in names.items():
         place = (dst/out).parent.resolve()/out.name
-        if not place.is_relative_to(home): refused[src/name] = f'{src/name}: its painting would be written outside {dst}'
+        if not place.is_relative_to(home):
+            refused[src/name] = f'{src/name}: its painting would be written outside {dst}'
         elif place in sources: refused[src/name] = f'{src/name}: its painting would replace a photo'
         else: jobs.append((src/name, dst/out))
     return jobs, refused

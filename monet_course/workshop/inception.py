@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
+from torch import nn
 from torchvision.models.inception import InceptionA, InceptionC, InceptionE, inception_v3
 
 # %% ../../nbs/workshop/inception.ipynb #4888633e

@@ -17,7 +17,8 @@ import torch
 results = Path(files('monet_course'))/'results' # numbers and pictures that took long to make
 
 # %% ../../nbs/workshop/notebook.ipynb #607df105
-REASONS = {'slow': 'it takes minutes or longer, and what it found is stored', 'cuda': 'it needs an NVIDIA card, and none is here',
+REASONS = {'slow': 'it takes minutes or longer, and what it found is stored',
+           'cuda': 'it needs an NVIDIA card, and none is here',
            'eval: false': 'it only shows how it is done'}
 
 def passed_over(

@@ -273,7 +273,8 @@ def write_picture(
 
 # %% ../../nbs/workshop/pictures.ipynb #24d6160c
 FINE_JPEG, TIFF = ('JPEG', dict(quality=95, subsampling=0)), ('TIFF', dict(compression='tiff_lzw'))
-FORMATS = {'.jpg': FINE_JPEG, '.jpeg': FINE_JPEG, '.png': ('PNG', {}), '.webp': ('WEBP', dict(quality=95)), '.tif': TIFF, '.tiff': TIFF}
+FORMATS = {'.jpg': FINE_JPEG, '.jpeg': FINE_JPEG, '.png': ('PNG', {}), '.webp': ('WEBP', dict(quality=95)),
+           '.tif': TIFF, '.tiff': TIFF}
 
 def save_picture(
     picture: Image.Image, # mode RGB or RGBA; a JPEG loses the alpha channel: what is transparent becomes white

@@ -453,7 +453,7 @@ def photograph(layers, fine, grain):
 
 def palette(layers):
     "The colours a painter would mix: violet shadows, cream lights, turquoise for blue, rose for orange, yellower greens."
-    x, sky = np.clip(layers[:3], 0, 1), layers[6]
+    x = np.clip(layers[:3], 0, 1)
     y, (r, g, b) = luma(x), x
     dark, light = smoothstep(y, .50, .14), smoothstep(y, .48, .85)
     cool, warm = smoothstep(b - r, .02, .28), smoothstep(r - b, .08, .40)

@@ -82,7 +82,8 @@ def proto_values(data, *path):
 
 def example_features(data):
     "The features of a `tf.train.Example` that hold bytes: a dict of name -> first value."
-    return {next(proto_values(entry, 1), b'').decode(): next(proto_values(entry, 2, 1, 1), b'') for entry in proto_values(data, 1, 1)}
+    return {next(proto_values(entry, 1), b'').decode(): next(proto_values(entry, 2, 1, 1), b'')
+            for entry in proto_values(data, 1, 1)}
 
 # %% ../../nbs/workshop/tfrecords.ipynb #ba22248b
 def name_and_jpeg(data, where):
@@ -91,8 +92,10 @@ def name_and_jpeg(data, where):
         found = example_features(data)
         name, jpeg = found.get('image_name', b'').decode(), found.get('image', b'')
     except (IndexError, KeyError, TypeError, ValueError): raise RecordError(f'{where}: no tf.train.Example') from None
-    if not re.fullmatch(r'\w[\w.-]{0,99}', name, re.ASCII): raise RecordError(f'{where}: image_name={name[:99]!r} cannot be a file name')
-    if jpeg[:2] != b'\xff\xd8': raise RecordError(f'{where}: image is no JPEG; the features are {", ".join(sorted(found))}')
+    if not re.fullmatch(r'\w[\w.-]{0,99}', name, re.ASCII):
+        raise RecordError(f'{where}: image_name={name[:99]!r} cannot be a file name')
+    if jpeg[:2] != b'\xff\xd8':
+        raise RecordError(f'{where}: image is no JPEG; the features are {", ".join(sorted(found))}')
     return name, jpeg
 
 def read_tfrecords(
@@ -105,7 +108,8 @@ def read_tfrecords(
     for file in files:
         n, said = 0, re.fullmatch(r'[a-z]+\d+-(\d+)', file.stem)
         for n, (where, data) in enumerate(tf_records(file), 1): yield name_and_jpeg(data, where)
-        if n != (int(said[1]) if said else n or 1): raise RecordError(f'{file}: it ends after record {n}, which cannot be all')
+        if n != (int(said[1]) if said else n or 1):
+            raise RecordError(f'{file}: it ends after record {n}, which cannot be all')
 
 # %% ../../nbs/workshop/tfrecords.ipynb #a2c0daf6
 def unpack_tfrecords(
@@ -119,5 +123,6 @@ def unpack_tfrecords(
     for source in packed:
         target = Path(out)/source.name.replace('_tfrec', '_jpg')
         target.mkdir(parents=True, exist_ok=True)
-        made[target.name] = len({write_new(target/f"{name.removesuffix('.jpg')}.jpg", jpeg) for name, jpeg in read_tfrecords(source)})
+        made[target.name] = len({write_new(target/f"{name.removesuffix('.jpg')}.jpg", jpeg) for name,
+                                 jpeg in read_tfrecords(source)})
     return made

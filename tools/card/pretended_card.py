@@ -26,17 +26,23 @@ state.noise.seed() # no two runs have the same
 
 # --- what a card's tensor is, and what it refuses
 
-MAY_MIX = {'copy_', '_to_copy', 'index', 'index_put', 'index_put_', '_index_put_impl_'} # operations that take tensors of the CPU, too
-UNSURE = {'convolution_backward', 'reflection_pad1d_backward', 'reflection_pad2d_backward'} # CUDA adds up in an order that changes from run to run
-WAITS = {'_local_scalar_dense', 'nonzero', 'masked_select', 'equal', 'is_nonzero', '_unique2', 'unique_dim', 'unique_consecutive'} # their answer's value or shape is needed at once
+# operations that take tensors of the CPU, too
+MAY_MIX = {'copy_', '_to_copy', 'index', 'index_put', 'index_put_', '_index_put_impl_'}
+# CUDA adds up in an order that changes from run to run
+UNSURE = {'convolution_backward', 'reflection_pad1d_backward', 'reflection_pad2d_backward'}
+# their answer's value or shape is needed at once
+WAITS = {'_local_scalar_dense', 'nonzero', 'masked_select', 'equal', 'is_nonzero', '_unique2', 'unique_dim',
+         'unique_consecutive'}
 
 
 class Card(torch.Tensor):
     "A tensor on a pretended card."
     @staticmethod
     def __new__(cls, numbers, index=0):
-        self = torch.Tensor._make_wrapper_subclass(cls, numbers.size(), strides=numbers.stride(), storage_offset=numbers.storage_offset(), dtype=numbers.dtype,
-                                                   device=torch.device('card', 0)) # PyTorch's engine knows one device of this kind
+        self = torch.Tensor._make_wrapper_subclass(cls, numbers.size(), strides=numbers.stride(),
+                                                   storage_offset=numbers.storage_offset(), dtype=numbers.dtype,
+                                                   # PyTorch's engine knows one device of this kind
+                                                   device=torch.device('card', 0))
         self.numbers, self.index = numbers, index
         return self
 
@@ -46,7 +52,9 @@ class Card(torch.Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl
     @classmethod
     def __torch_dispatch__(cls, op, types, args=(), kwargs=None): return compute(op, args, kwargs or {})
-    def numpy(self, *args, **kwargs): raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.")
+    def numpy(self, *args, **kwargs):
+        raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
+                        "memory first.")
     def __array__(self, *args, **kwargs): return self.numpy()
     def tolist(self): wait('tolist'); return self.numbers.tolist()
     def __repr__(self, **kwargs): return f"{self.numbers!r} on {self.device}"
@@ -73,26 +81,37 @@ def noisy(x):
 
 def compute(op, args, kwargs):
     "One operation, some of whose tensors are on a card."
-    if op.namespace == 'aten' and torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), 'CompositeImplicitAutograd'):
+    if op.namespace == 'aten' and torch._C._dispatch_has_kernel_for_dispatch_key(op.name(),
+                                                                                 'CompositeImplicitAutograd'):
         if (out := op.decompose(*args, **kwargs)) is not NotImplemented: return out
-    name, tensors = op._schema.name.split('::')[1], [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
-    indices, on_cpu = {x.device.index for x in tensors if isinstance(x, Card)}, [x for x in tensors if not isinstance(x, Card)]
+    name, tensors = op._schema.name.split('::')[1], [x for x in tree_leaves((args, kwargs))
+                                                     if isinstance(x, torch.Tensor)]
+    indices, on_cpu = {x.device.index for x in tensors if isinstance(x, Card)}, [x for x in tensors
+                                                                                 if not isinstance(x, Card)]
     device = None if kwargs.get('device') is None else torch.device(kwargs['device'])
 
     if name == 'copy_': target = args[0].device
     else: target = device or torch.device('card', min(indices)) if indices or device else torch.device('cpu')
     if target.type == 'card': target = torch.device('card', there(target))
     if name not in MAY_MIX and (len(indices) > 1 or any(x.dim() for x in on_cpu)):
-        raise RuntimeError(f'Expected all tensors to be on the same device, but found at least two devices, {", ".join(sorted({str(x.device) for x in tensors}))}! ({name})')
-    if name in MAY_MIX - {'copy_', '_to_copy'} and not isinstance(args[0], Card): raise RuntimeError('indices should be either on cpu or on the same device as the indexed tensor (cpu)')
+        raise RuntimeError('Expected all tensors to be on the same device, but found at least two devices, '
+                           f'{", ".join(sorted({str(x.device) for x in tensors}))}! ({name})')
+    if name in MAY_MIX - {'copy_', '_to_copy'} and not isinstance(args[0], Card):
+        raise RuntimeError('indices should be either on cpu or on the same device as the indexed tensor (cpu)')
     if name == '_fused_adam_' and any(x.stride() != p.stride() for row in args[1:4] for p, x in zip(args[0], row)):
         raise RuntimeError('params, grads, exp_avgs, and exp_avg_sqs must have same dtype, device, and layout')
     generator = kwargs.get('generator')
-    if generator is not None and target.type == 'card': raise RuntimeError(f"Expected a 'cuda' device type for generator but found '{generator.device.type}'")
+    if generator is not None and target.type == 'card':
+        raise RuntimeError(f"Expected a 'cuda' device type for generator but found '{generator.device.type}'")
 
-    if name in WAITS or name == 'index' and any(x is not None and x.dtype in (torch.bool, torch.uint8) for x in args[1]): wait(name)
+    if name in WAITS or name == 'index' and any(x is not None and x.dtype in (torch.bool, torch.uint8)
+                                                for x in args[1]):
+        wait(name)
     if name == '_to_copy' and target.type != 'card': wait('a copy to the CPU')
-    if name == 'copy_' and isinstance(args[0], Card) != isinstance(args[1], Card) and not (len(args) > 2 and args[2] or kwargs.get('non_blocking')): wait('a copy that is not non_blocking')
+    if name == 'copy_' and isinstance(args[0], Card) != isinstance(args[1],
+                                                                   Card) and not (len(args) > 2 and args[2]
+                                                                                  or kwargs.get('non_blocking')):
+        wait('a copy that is not non_blocking')
 
     back = {id(x.numbers): x for x in tensors if isinstance(x, Card)} # in-place operations answer with the same tensor
     bare = lambda tree: tree_map(lambda x: x.numbers if isinstance(x, Card) else x, tree)
@@ -108,7 +127,8 @@ def compute(op, args, kwargs):
     if name == '_to_copy' and out is bare(args)[0]: out = out.clone()
     if name in UNSURE and target.type == 'card': out = tree_map(noisy, out)
     if name in ('_local_scalar_dense', 'equal', 'is_nonzero'): return out
-    return tree_map(lambda x: back[id(x)] if id(x) in back else Card(x, target.index) if isinstance(x, torch.Tensor) and target.type == 'card' else x, out)
+    return tree_map(lambda x: back[id(x)] if id(x) in back else Card(x, target.index) if isinstance(x, torch.Tensor)
+                    and target.type == 'card' else x, out)
 
 
 # --- new tensors on a card, and autocast
@@ -120,7 +140,8 @@ def overload_of(name):
 
 def new(make):
     "A kernel that makes an empty tensor of a card."
-    def kernel(*args, device=None, pin_memory=None, layout=None, **kwargs): return Card(make(*args, **kwargs, device='cpu'), there(device))
+    def kernel(*args, device=None, pin_memory=None, layout=None, **kwargs):
+        return Card(make(*args, **kwargs, device='cpu'), there(device))
     return kernel
 
 
@@ -142,20 +163,24 @@ WIDEST = 'addcdiv addcmul atan2 cross dot grid_sampler vdot tensordot stack cat'
 def casting(op, pick):
     "An operation's kernel under autocast."
     def kernel(*args, **kwargs):
-        floats = [x.dtype for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor) and x.is_floating_point() and x.dtype != torch.float64]
+        floats = [x.dtype for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor) and x.is_floating_point()
+                  and x.dtype != torch.float64]
         with torch._C._ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastPrivateUse1)):
             if not floats: return op(*args, **kwargs)
             dtype = pick(floats)
-            return op(*(tree_map(lambda x: x.to(dtype) if isinstance(x, torch.Tensor) and x.is_floating_point() and x.dtype != torch.float64 else x, tree) for tree in args), **kwargs)
+            return op(*(tree_map(lambda x: x.to(dtype) if isinstance(x, torch.Tensor) and x.is_floating_point()
+                                 and x.dtype != torch.float64 else x, tree) for tree in args), **kwargs)
     return kernel
 
 
 def register(library, others):
     others.fallback(torch.library.fallthrough_kernel) # other operations take what they get
-    for name in 'empty.memory_format empty_strided arange arange.start arange.start_step eye eye.m'.split(): library.impl(name, new(overload_of(name)), 'PrivateUse1')
+    for name in 'empty.memory_format empty_strided arange arange.start arange.start_step eye eye.m'.split():
+        library.impl(name, new(overload_of(name)), 'PrivateUse1')
     library.impl('_copy_from', copy_from, 'PrivateUse1')
     widest = lambda floats: torch.float32 if torch.float32 in floats else floats[0]
-    for names, pick in (HALF, lambda _: torch.get_autocast_dtype('card')), (FLOAT, lambda _: torch.float32), (WIDEST, widest):
+    for names, pick in (HALF, lambda _: torch.get_autocast_dtype('card')), (FLOAT, lambda _: torch.float32), (WIDEST,
+                                                                                                              widest):
         for name in names: library.impl(name, casting(overload_of(name), pick), 'AutocastPrivateUse1')
 
 
@@ -173,7 +198,9 @@ class Backend(registration._DummyBackendModule):
 
 def guard(mode):
     state.guard = mode
-    if mode not in (0, 'default'): warnings.warn('Synchronization debug mode is a prototype feature and does not yet detect all synchronizing operations')
+    if mode not in (0, 'default'):
+        warnings.warn('Synchronization debug mode is a prototype feature and does not yet detect all synchronizing '
+                      'operations')
 
 
 def numbers_of(tree): return tree_map(lambda x: x.numbers if isinstance(x, Card) else x, tree)
@@ -181,16 +208,23 @@ def numbers_of(tree): return tree_map(lambda x: x.numbers if isinstance(x, Card)
 
 def install(count, kind='T4'):
     "From here on this process sees `count` pretended cards."
-    state.count, state.kind, state.rng = count, kind, [torch.Generator().manual_seed(0).get_state() for _ in range(count)]
+    state.count, state.kind, state.rng = count, kind, [torch.Generator().manual_seed(0).get_state()
+                                                       for _ in range(count)]
     registration._setup_privateuseone_for_python_backend('card', backend_module=Backend())
     state.libraries = torch.library.Library('aten', 'IMPL'), torch.library.Library('_', 'IMPL', 'AutocastPrivateUse1')
     register(*state.libraries)
     capability, memory = KINDS[kind]
-    facts = dict(is_available=lambda: count > 0, device_count=lambda: count, current_device=lambda: state.current, get_device_name=lambda *_: f'a pretended {kind}',
-                 get_device_capability=lambda *_: capability, is_bf16_supported=lambda including_emulation=True: including_emulation or capability >= (8, 0),
-                 get_device_properties=lambda device=0: SimpleNamespace(name=f'a pretended {kind}', total_memory=memory, major=capability[0], minor=capability[1], multi_processor_count=40, index=there(device)),
-                 get_rng_state=lambda device=0: state.rng[there(device)].clone(), set_rng_state=lambda new, device=0: state.rng.__setitem__(there(device), new.clone()),
-                 synchronize=lambda *_: None, empty_cache=lambda: None, reset_peak_memory_stats=lambda: None, get_arch_list=lambda: [], is_current_stream_capturing=lambda: False,
+    facts = dict(is_available=lambda: count > 0, device_count=lambda: count, current_device=lambda: state.current,
+                 get_device_name=lambda *_: f'a pretended {kind}',
+                 get_device_capability=lambda *_: capability,
+                 is_bf16_supported=lambda including_emulation=True: including_emulation or capability >= (8, 0),
+                 get_device_properties=lambda device=0: SimpleNamespace(name=f'a pretended {kind}', total_memory=memory,
+                                                                        major=capability[0], minor=capability[1],
+                                                                        multi_processor_count=40, index=there(device)),
+                 get_rng_state=lambda device=0: state.rng[there(device)].clone(), set_rng_state=lambda new,
+                 device=0: state.rng.__setitem__(there(device), new.clone()),
+                 synchronize=lambda *_: None, empty_cache=lambda: None, reset_peak_memory_stats=lambda: None,
+                 get_arch_list=lambda: [], is_current_stream_capturing=lambda: False,
                  set_sync_debug_mode=guard, set_device=lambda device: setattr(state, 'current', there(device)))
     for name, fact in facts.items(): setattr(torch.cuda, name, fact)
     state.current = 0
@@ -199,10 +233,12 @@ def install(count, kind='T4'):
     def load_here(file, map_location=None, **kwargs):
         device = torch.device(map_location) if isinstance(map_location, (str, torch.device)) else None
         if device is None or device.type != 'card': return load(file, map_location=map_location, **kwargs)
-        return tree_map(lambda x: Card(x, there(device)) if isinstance(x, torch.Tensor) else x, load(file, map_location='cpu', **kwargs))
+        return tree_map(lambda x: Card(x, there(device)) if isinstance(x, torch.Tensor) else x,
+                        load(file, map_location='cpu', **kwargs))
     torch.load, torch.save = load_here, lambda tree, *args, **kwargs: save(numbers_of(tree), *args, **kwargs)
     torch.distributed.init_process_group = lambda backend=None, *args, **kwargs: group('gloo', *args, **kwargs)
-    torch.__future__.set_swap_module_params_on_conversion(True) # `net.to('card')` keeps each parameter, which an optimiser may know already
+    # `net.to('card')` keeps each parameter, which an optimiser may know already
+    torch.__future__.set_swap_module_params_on_conversion(True)
     torch.Tensor.pin_memory = lambda self, device=None: self
     torch.Tensor.is_cuda = property(lambda self: self.device.type == 'card')
     sys.meta_path.insert(0, Modules())
@@ -215,15 +251,18 @@ def as_card(source):
     tokens, lines = list(tokenize.generate_tokens(io.StringIO(source).readline)), source.splitlines(keepends=True)
     for token, after, value in reversed(list(zip(tokens, tokens[1:] + tokens[-1:], tokens[2:] + tokens[-1:]*2))):
         (row, start), (end_row, end) = token.start, token.end
-        if 'cuda' not in token.string or token.type == tokenize.COMMENT or token.type == tokenize.NAME and (token.string != 'cuda' or after.string != '=' or value.type == tokenize.NUMBER): continue
-        text = 'card' if token.type == tokenize.NAME else re.sub(r"""(?<![\w,.-])cuda(?=$|[:'")\]])""", 'card', token.string)
+        if 'cuda' not in token.string or token.type == tokenize.COMMENT or token.type == tokenize.NAME and (token.string != 'cuda' or after.string != '=' or value.type == tokenize.NUMBER):
+            continue
+        text = 'card' if token.type == tokenize.NAME else re.sub(r"""(?<![\w,.-])cuda(?=$|[:'")\]])""", 'card',
+                                                                 token.string)
         before, behind = lines[row - 1][:start], lines[end_row - 1][end:]
         lines[row - 1:end_row] = (before + text + behind).splitlines(keepends=True)
     return ''.join(lines)
 
 
 class Loader(SourceFileLoader):
-    def get_code(self, fullname): return compile(as_card(self.get_data(self.path).decode()), self.path, 'exec', dont_inherit=True)
+    def get_code(self, fullname):
+        return compile(as_card(self.get_data(self.path).decode()), self.path, 'exec', dont_inherit=True)
 
 
 class Modules(MetaPathFinder):
