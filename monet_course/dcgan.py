@@ -218,8 +218,8 @@ def train_gan(
     if not real.is_floating_point() or not len(real):
         raise ValueError(f"real={real.dtype} {tuple(real.shape)}: give floats in [-1, 1]")
     labels = dict(real_label=(0.7, 1.2), fake_label=(0., 0.3)) if s.noisy_labels else {}
-    loss, device, (low, high) = gan_loss(s.loss, **labels) if isinstance(s.loss,
-                                                                         str) else s.loss, next(gen.parameters()).device, s.span
+    loss = gan_loss(s.loss, **labels) if isinstance(s.loss, str) else s.loss
+    device, (low, high) = next(gen.parameters()).device, s.span
     def batch(step):
         x = real[torch.randint(len(real), (s.bs,))].to(device)
         return x if s.span == (-1, 1) else low + (x + 1)*(high - low)/2
@@ -262,8 +262,8 @@ def sample(
     seed: int = 0, # another seed, other pictures
 ) -> torch.Tensor: # on the CPU; black is -1, white 1
     "Draw from G in evaluation mode: a picture depends on its own z alone."
-    z, device, (low, high) = draw_noise(n, s,
-                                        torch.Generator().manual_seed(seed)), next(gen.parameters()).device, s.span
+    z = draw_noise(n, s, torch.Generator().manual_seed(seed))
+    device, (low, high) = next(gen.parameters()).device, s.span
     with evaluating(gen): x = torch.cat([gen(part.to(device)).cpu() for part in z.split(250)])
     return 2*(x - low)/(high - low) - 1
 

@@ -298,8 +298,8 @@ def paint_batch(self:Painter, jobs, strength=1., size=None, full_size=False, pro
         mixed = 1. if full_size else strength # `enlarged` mixes in the photo at its own size
         try: paintings = self.paint_alike([parts for *_, parts in now], mixed, progress)
         except (RuntimeError, MemoryError) as e:
-            advice = '; a smaller tile needs less memory' if isinstance(e,
-                                                                        (MemoryError, torch.OutOfMemoryError)) else ''
+            no_memory = isinstance(e, (MemoryError, torch.OutOfMemoryError))
+            advice = '; a smaller tile needs less memory' if no_memory else ''
             yield from ((photo, painting, f'{photo}: {one_line(e)}{advice}') for photo, painting, _ in now)
         else:
             for (photo, painting, _), p in zip(now, paintings):

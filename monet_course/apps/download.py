@@ -79,8 +79,8 @@ def kaggle_error(error):
     elif is_disk_full(error): why = 'the disk is full'
     elif kind in ('ConnectionError', 'ConnectTimeout', 'ReadTimeout'): why = 'Kaggle cannot be reached'
     else:
-        why = f'kagglehub stopped with {readable(kind, 40)}' + (f' (status {status})' if isinstance(status, int)
-                                                                else '')
+        with_status = f' (status {status})' if isinstance(status, int) else ''
+        why = f'kagglehub stopped with {readable(kind, 40)}{with_status}'
     return KaggleError(f'{why}.\n{KAGGLE_STEPS}')
 
 def from_kaggle(folder):
@@ -116,8 +116,8 @@ def get_pictures(
     "Photos and Monets, downloaded once; what is there already is not asked for again."
     urls, folder = [urls] if isinstance(urls, str) else list(urls or []), Path(folder)
     check_request(name, urls, sha256)
-    found = from_kaggle(folder) if name == 'contest' and not urls else from_archive(name, folder, urls, sha256, keep,
-                                                                                    progress, patience)
+    if name == 'contest' and not urls: found = from_kaggle(folder)
+    else: found = from_archive(name, folder, urls, sha256, keep, progress, patience)
     picture_folders(found)
     return found
 

@@ -118,8 +118,8 @@ def generator_of(
     direction: str = 'photo2monet', # which of a run's generators
 ) -> nn.Module: # a copy in evaluation mode, on the CPU; what it did not declare is measured (`declared`)
     "The generator in whatever holds one."
-    net = what if isinstance(what, nn.Module) else getattr(what, 'net', None) or Painter.load(what, 'cpu',
-                                                                                              direction).net
+    net = what if isinstance(what, nn.Module) else getattr(what, 'net', None)
+    net = net or Painter.load(what, 'cpu', direction).net
     return declared(deepcopy(net).cpu().float().eval())
 
 def notes_of(net, half, name, licence):

@@ -154,10 +154,9 @@ def headers_for(part, url, wanted):
     note, plain, size = part.note, {'Accept-Encoding': 'identity'}, part.size
     if not size or not part.ranges: return plain
     rest = plain | {'Range': f'bytes={size}-'}
-    if note.get('id') == source_id(url) and isinstance(note.get('validator'),
-                                                       str) and validator({'ETag': note['validator'],
-                                                                           'Last-Modified': note['validator']}):
-        return rest | {'If-Range': note['validator']}
+    stamp = note.get('validator')
+    same_source = note.get('id') == source_id(url) and isinstance(stamp, str)
+    if same_source and validator({'ETag': stamp, 'Last-Modified': stamp}): return rest | {'If-Range': stamp}
     return rest if wanted.sha256 and isinstance(note.get('size'), int) else plain
 
 # %% ../../nbs/apps/fetch.ipynb #5dc24103
@@ -175,8 +174,8 @@ def goes_on(response, part, asked):
     if not said: return None
     first, last, total = map(int, said.groups())
     noted, version = part.note.get('size'), validator(response.headers)
-    fits = first == part.size <= last < total and noted in (None, total) and length_of(response) in (None,
-                                                                                                     last + 1 - first)
+    fits = first == part.size <= last < total and noted in (None, total)
+    fits = fits and length_of(response) in (None, last + 1 - first)
     return total if fits and version in (None, asked.get('If-Range', version)) else None
 
 # %% ../../nbs/apps/fetch.ipynb #3b7bd1c9
