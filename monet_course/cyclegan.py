@@ -230,38 +230,44 @@ class CycleGANSettings:
 class CycleGAN(CycleNetworks, Method):
     "Unpaired translation between two domains, both ways at once (Zhu et al., 2017)."
     Settings = CycleGANSettings
-    panels = dict(game=['gan_monet', 'gan_photo', 'disc_monet', 'disc_photo'], pictures=['cycle_photo', 'cycle_monet', 'identity_photo', 'identity_monet'])
+    panels = dict(game=['gan_monet', 'gan_photo', 'disc_monet', 'disc_photo'],
+                  pictures=['cycle_photo', 'cycle_monet', 'identity_photo', 'identity_monet'])
     disc_weight = 1. # of the discriminators' loss
 
     def __init__(self, s: CycleGANSettings | None = None, seed: int = 0): # the seed of the pools
         s = s or CycleGANSettings()
         super().__init__(s.generator, s.discriminator, s.init_std)
         self.s = s
-        self.weights, self.gan_loss = self.s.weights, gan_loss(self.s.adversarial)
-        self.pools = dict(monet=ImagePool(self.s.pool, seed), photo=ImagePool(self.s.pool, seed + 1))
+        self.weights, self.gan_loss = s.weights, gan_loss(s.adversarial)
+        self.pools = dict(monet=ImagePool(s.pool, seed), photo=ImagePool(s.pool, seed + 1))
 
-    def step(self, photo, monet, learn):
-        "Both generators against judges that stand still, then both judges on real pictures and fakes."
-        out, losses = self.gen_step(photo, monet, learn, 'generators')
-        learn.note(losses)
-        with learn.autocast():
-            fakes = self.pools['photo'].query(out.fake_photo), self.pools['monet'].query(out.fake_monet)
-            losses = discriminator_losses(self, photo, monet, *fakes, self.gan_loss)
-        learn.note(losses)
-        learn.descend(*self.judges, loss=self.disc_weight*sum(losses.values()))
-        if self.gan_loss.clip: clip_weights(self.discriminators, self.gan_loss.clip)
+# %% ../nbs/11_cyclegan.ipynb #dda158e5
+@patch
+def step(self: CycleGAN, photo, monet, learn):
+    "Both generators against judges that stand still, then both judges on real pictures and fakes."
+    out, losses = self.gen_step(photo, monet, learn, 'generators')
+    learn.note(losses)
+    with learn.autocast():
+        fakes = self.pools['photo'].query(out.fake_photo), self.pools['monet'].query(out.fake_monet)
+        losses = discriminator_losses(self, photo, monet, *fakes, self.gan_loss)
+    learn.note(losses)
+    learn.descend(*self.judges, loss=self.disc_weight*sum(losses.values()))
+    if self.gan_loss.clip: clip_weights(self.discriminators, self.gan_loss.clip)
 
-    def gen_step(self, photo, monet, learn, player):
-        "Paint both ways and back; `player` (who may be one generator alone, lesson 16) descends on what the judges say. Gives the pictures and the losses."
-        weights, every = weights_at(self.weights, learn.pct_train), self.s.identity_every
-        with learn.autocast():
-            out = self(photo, monet, identity=weights.identity > 0 and every > 0 and learn.step % every == 0)
-            with frozen(self.discriminators): losses = self.gen_losses(out)
-        learn.descend(player, loss=self.gen_total(losses, weights))
-        return out, losses
+@patch
+def gen_step(self: CycleGAN, photo, monet, learn, player):
+    "Paint both ways and back; `player` (who may be one generator alone, lesson 16) descends on what the judges say. Gives the pictures and the losses."
+    weights, every = weights_at(self.weights, learn.pct_train), self.s.identity_every
+    with learn.autocast():
+        out = self(photo, monet, identity=weights.identity > 0 and every > 0 and learn.step % every == 0)
+        with frozen(self.discriminators): losses = self.gen_losses(out)
+    learn.descend(player, loss=self.gen_total(losses, weights))
+    return out, losses
 
-    def gen_losses(self, out): return generator_losses(self, out, self.gan_loss, self.s.cycle_pool)
-    def gen_total(self, losses, weights): return weights.total(losses)
+@patch
+def gen_losses(self: CycleGAN, out): return generator_losses(self, out, self.gan_loss, self.s.cycle_pool)
+@patch
+def gen_total(self: CycleGAN, losses, weights): return weights.total(losses)
 
 # %% ../nbs/11_cyclegan.ipynb #a5e641ea
 @patch

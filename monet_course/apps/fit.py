@@ -23,7 +23,9 @@ from ..workshop.run import config_class, setting_comments
 def as_json(text):
     "A setting that is a dictionary or a list."
     try: return json.loads(text)
-    except ValueError: raise ArgumentTypeError(f'{text!r} is not JSON, for example \'{{"arch": "resnet", "blocks": 6}}\', [[0.5, {{"cycle": 12}}]] or true') from None
+    except ValueError:
+        raise ArgumentTypeError(f'{text!r} is not JSON, for example \'{{"arch": "resnet", "blocks": 6}}\', '
+                                '[[0.5, {"cycle": 12}]] or true') from None
 
 # %% ../../nbs/apps/fit.ipynb #d8738922
 def fit_arguments(
@@ -34,8 +36,9 @@ def fit_arguments(
     first.add_argument('--method', default='cyclegan')
     try: method = find_method(first.parse_known_args(args)[0].method) # which options there are depends on it
     except ValueError as e: sys.exit(print(f'monet_fit: {e}', file=sys.stderr) or 2)
+    examples = '', 'gan-getting-started', '--photos horses --monets zebras', '--resume runs/2026-11-21-093000'
     parser = ArgumentParser('monet_fit', description=monet_fit.__doc__, formatter_class=RawDescriptionHelpFormatter,
-                            epilog='examples:\n  monet_fit\n  monet_fit gan-getting-started\n  monet_fit --photos horses --monets zebras\n  monet_fit --resume runs/2026-11-21-093000')
+                            epilog='\n'.join(['examples:', *(f'  monet_fit {example}'.rstrip() for example in examples)]))
     parser.add_argument('data', nargs='*', help=docments(fit)['data'])
     for name in ['resume', 'out', 'preset']: parser.add_argument(f'--{name}', help=docments(fit)[name])
     comments = setting_comments(method)
@@ -45,22 +48,28 @@ def fit_arguments(
         default = f' (without a folder {f.default})' if f.default not in (None, MISSING) else ''
         parser.add_argument('--' + f.name.replace('_', '-'), type=kind, metavar=f.name.upper(), help=(comments[f.name] or '') + default)
     given = {name: value for name, value in vars(parser.parse_args(args)).items() if value not in (None, [])}
-    if len(folders := given.pop('data', [])) > 1: parser.error(f'two folders: --photos {folders[0]!r} --monets {folders[1]!r}')
+    if len(folders := given.pop('data', [])) > 1:
+        parser.error(f'two folders: --photos {folders[0]!r} --monets {folders[1]!r}')
     return {**given, **({'data': folders[0]} if folders else {})}
 
 # %% ../../nbs/apps/fit.ipynb #f83719ff
 def monet_fit():
     "Train photo2monet on a folder of pictures, or without one on generated landscapes."
     given = fit_arguments()
-    if not given.keys() & {'data', 'photos', 'monets', 'resume'} and os.environ.get('RANK', '0') == '0': print('Without a folder: generated landscapes, drawn once and kept; a training takes about two minutes on two CPU cores', flush=True)
+    if not given.keys() & {'data', 'photos', 'monets', 'resume'} and os.environ.get('RANK', '0') == '0':
+        print('Without a folder: generated landscapes, drawn once and kept; a training takes about two minutes on two CPU cores', flush=True)
     try: run = fit(**given)
-    except KeyboardInterrupt: print('\nmonet_fit: broken off; what was saved before is whole', file=sys.stderr); sys.exit(130)
-    except (ValueError, OSError, ImportError, MemoryError, TrainingDiverged) as e: sys.exit(print(f'monet_fit: {e}', file=sys.stderr) or 2)
-    if run.learn.team.rank == 0: print(f'The run is in {run.path}')
-    if run.stopped and run.learn.team.rank == 0: print(f'In a shell: monet_fit --resume {str(run.path)!r}')
-    run.learn.team.leave(128 + run.stopped if run.stopped else 0)
+    except KeyboardInterrupt:
+        print('\nmonet_fit: broken off; what was saved before is whole', file=sys.stderr)
+        sys.exit(130)
+    except (ValueError, OSError, ImportError, MemoryError, TrainingDiverged) as e:
+        print(f'monet_fit: {e}', file=sys.stderr)
+        sys.exit(2)
+    team = run.learn.team
+    if team.rank == 0: print(f'The run is in {run.path}')
+    if team.rank == 0 and run.stopped: print(f'In a shell: monet_fit --resume {str(run.path)!r}')
+    team.leave(128 + run.stopped if run.stopped else 0)
 
 # %% ../../nbs/apps/fit.ipynb #49c53d76
-if __name__ == '__main__' and globals().get('__package__'): # a notebook is __main__ too, but in no package
-    from monet_course.apps.fit import monet_fit # the module itself, not its copy called __main__
-    monet_fit()
+# `python -m` names a module __main__ and gives it a package; a notebook is __main__ too, in no package
+if __name__ == '__main__' and globals().get('__package__'): monet_fit()

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 import torch.nn as nn
+from fastcore.basics import patch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -39,12 +40,14 @@ class TrainingDiverged(RuntimeError):
 def check_finite(learn):
     "Raise `TrainingDiverged` if a weight, a statistic of a batch norm or an averaged painter is no longer finite."
     averages = zip(learn.model.painters(), learn.ema.net)
-    tensors = {**learn.model.state_dict(), **{f'the averaged {who}.{name}': x for who, net in averages for name, x in net.state_dict().items()}}
+    averages = {f'the averaged {who}.{name}': x for who, net in averages for name, x in net.state_dict().items()}
+    tensors = {**learn.model.state_dict(), **averages}
     tensors = {name: x for name, x in tensors.items() if x.is_floating_point()}
     finite = torch.stack([x.isfinite().all() for x in tensors.values()]).tolist() # read at once
     bad = [name for name, ok in zip(tensors, finite) if not ok]
     if not learn.team.largest(len(bad))[0]: return # all processes go on, or none
-    raise TrainingDiverged(f"step {learn.step}: {bad[0] if bad else 'a number of another process'} is no longer finite; the last checkpoint is kept. Start again with a lower learning rate, or with amp='fp32'.")
+    raise TrainingDiverged(f"step {learn.step}: {bad[0] if bad else 'a number of another process'} is no longer finite; "
+                           "the last checkpoint is kept. Start again with a lower learning rate, or with amp='fp32'.")
 
 # %% ../../nbs/workshop/checkpoint.ipynb #6bf00c8f
 def random_state(
@@ -79,6 +82,7 @@ def training_state(learn: TwoPlayerLearner) -> dict:
     return dict(format=FORMAT, step=learn.step, nets=learn.model.state_dict(), ema=learn.ema.net.state_dict(), opt=learn.opt.state_dict(),
                 scaler=learn.scaler.state_dict(), own=learn.team.every(own)) # what each process has for itself
 
+# %% ../../nbs/workshop/checkpoint.ipynb #22a88946
 def load_training_state(learn: TwoPlayerLearner, state: dict):
     "Bring `learn` to exactly where `state` was taken."
     if len(state['own']) != learn.team.world:
@@ -93,7 +97,9 @@ def load_training_state(learn: TwoPlayerLearner, state: dict):
         raise ValueError(f'the checkpoint holds other networks than the settings describe: {one_line(e)[:200]}') from None
     if learn.scaler.is_enabled() and state['scaler']: learn.scaler.load_state_dict(state['scaler']) # else it goes on in another precision
     learn.model.load_own_state(own['method'])
-    if own['log'] and hasattr(learn, 'loss_log'): learn.loss_log.sums, learn.loss_log.counts = {k: x.to(learn.dls.device) for k, x in own['log']['sums'].items()}, dict(own['log']['counts'])
+    if own['log'] and hasattr(learn, 'loss_log'):
+        learn.loss_log.sums = {name: x.to(learn.dls.device) for name, x in own['log']['sums'].items()}
+        learn.loss_log.counts = dict(own['log']['counts'])
     learn.step = state['step']
     set_random_state(own['random'], learn.dls.device)
 
@@ -108,13 +114,17 @@ def read_checkpoint(
             if (part := parts.testzip()): raise ValueError(f'{part} is not what was written')
         state = torch.load(path, map_location=device, weights_only=True)
     except OSError: raise
-    except pickle.UnpicklingError: raise ValueError(f'{path}: holds more than numbers, or is damaged; it is not opened, since it could run a program') from None
-    except Exception as e: raise ValueError(f'{path}: damaged, or not a checkpoint ({type(e).__name__}); take another copy, or start the training anew') from None
+    except pickle.UnpicklingError:
+        raise ValueError(f'{path}: holds more than numbers, or is damaged; it is not opened, since it could run a program') from None
+    except Exception as e:
+        raise ValueError(f'{path}: damaged, or not a checkpoint ({type(e).__name__}); take another copy, or start the training anew') from None
     known = state.get('format') if isinstance(state, dict) else None
     if known == 2: # it knew CycleGAN only
         own = [{'method': dict(pools=one['pools']), **{k: v for k, v in one.items() if k != 'pools'}} for one in state['own']]
         return {**state, 'format': FORMAT, 'own': own}
-    if known != FORMAT: raise ValueError(f'{path}: a checkpoint of format {known}, this version of monet_course reads 2 and {FORMAT}; go on with the version in config.json, or start anew')
+    if known != FORMAT:
+        raise ValueError(f'{path}: a checkpoint of format {known}, this version of monet_course reads 2 and {FORMAT}; '
+                         'go on with the version in config.json, or start anew')
     return state
 
 # %% ../../nbs/workshop/checkpoint.ipynb #acb1bc91
@@ -126,7 +136,8 @@ class Checkpoint(Callback):
         run, # the `Run` whose folder takes the checkpoint
         minutes: float = 5., # from one checkpoint to the next inside an epoch
     ):
-        self.run_folder, self.minutes, self.stop, self.stopped, self.saved_step = run, minutes, None, None, 0 # a signal that came; one that all have heard of
+        self.run_folder, self.minutes, self.saved_step = run, minutes, 0
+        self.stop, self.stopped = None, None # a signal that came; one that all have heard of
 
     def before_fit(self): self.saved = time.monotonic()
     def after_batch(self):
@@ -143,14 +154,17 @@ class Checkpoint(Callback):
         self.stopped = stop or None
         if stop: raise CancelFitException()
 
-    def save(self):
-        "Write checkpoint and painters, unless something in them is not finite."
-        if hasattr(self.learn, 'loss_log'): self.learn.loss_log.means()
-        check_finite(self.learn)
-        state, self.saved, self.saved_step = training_state(self.learn), time.monotonic(), self.learn.step
-        if self.learn.team.rank: return
-        with writing(self.run_folder.checkpoint) as partial_file: torch.save(state, partial_file)
-        for name, net in zip(self.learn.model.painters(), self.learn.ema.net): save_generator(net, self.run_folder.path/f'{name}.safetensors', net.config)
+# %% ../../nbs/workshop/checkpoint.ipynb #75f3e8d7
+@patch
+def save(self: Checkpoint):
+    "Write checkpoint and painters, unless something in them is not finite."
+    if hasattr(self.learn, 'loss_log'): self.learn.loss_log.means()
+    check_finite(self.learn)
+    state, self.saved, self.saved_step = training_state(self.learn), time.monotonic(), self.learn.step
+    if self.learn.team.rank: return
+    with writing(self.run_folder.checkpoint) as partial_file: torch.save(state, partial_file)
+    for name, net in zip(self.learn.model.painters(), self.learn.ema.net):
+        save_generator(net, self.run_folder.path/f'{name}.safetensors', net.config)
 
 # %% ../../nbs/workshop/checkpoint.ipynb #9ec4399a
 @contextmanager

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CONFIGS', 'NO_MEMORY', 'NO_WAY', 'check_type', 'RunConfig', 'config_class', 'make_config', 'setting_comments',
-           'versions', 'write_config', 'RunFolder', 'plain_words']
+           'versions', 'write_config', 'RunFolder', 'lengthen', 'smaller', 'plain_words']
 
 # %% ../../nbs/workshop/run.ipynb #48552997
 import csv
@@ -34,7 +34,7 @@ from safetensors import SafetensorError
 
 from .core import one_line
 from .devices import device_facts, pick_device, pick_precision, precisions
-from .files import FULL_DISK, writing
+from .files import is_disk_full, writing
 from .log import log_columns
 from .method import find_method
 
@@ -44,10 +44,10 @@ def check_type(
     value, # of it
 ):
     "Raise `ValueError` with a sentence unless a setting is of its kind."
-    if isinstance(f.type, (type, UnionType)): # not a description such as list[int]
-        for number, kind in ((Integral, int), (Real, float), (PathLike, str)): # numpy's numbers, and paths
-            if isinstance(value, number) and issubclass(kind, f.type): value = kind(0)
-        if not isinstance(value, f.type): raise ValueError(f'{f.name}={value!r}: must be {getattr(f.type, "__name__", f.type)}')
+    if not isinstance(f.type, (type, UnionType)): return # a description such as list[int]
+    for number, kind in ((Integral, int), (Real, float), (PathLike, str)): # numpy's numbers, and paths
+        if isinstance(value, number) and issubclass(kind, f.type): value = kind(0)
+    if not isinstance(value, f.type): raise ValueError(f'{f.name}={value!r}: must be {getattr(f.type, "__name__", f.type)}')
 
 # %% ../../nbs/workshop/run.ipynb #7abf651d
 @dataclass
@@ -78,17 +78,21 @@ class RunConfig:
 
     def __post_init__(self):
         for f in fields(self): check_type(f, getattr(self, f.name))
-        for name in ['scenes', 'crop', 'batch', 'accumulate', 'epochs', 'log_every']: self._need(name, getattr(self, name) >= 1, 'a whole number from 1 up')
+        for name in ['scenes', 'crop', 'batch', 'accumulate', 'epochs', 'log_every']:
+            self._need(name, getattr(self, name) >= 1, 'a whole number from 1 up')
         for name in ['lr', 'workers', 'save_minutes']: self._need(name, getattr(self, name) >= 0, '0 or more')
-        if (self.photos is None) != (self.monets is None): raise ValueError(f'photos={self.photos!r}, monets={self.monets!r}: name both folders')
-        if self.data is not None and self.photos is not None: raise ValueError(f'data={str(self.data)!r} and photos={str(self.photos)!r}: name one folder with both, or photos and monets')
+        if (self.photos is None) != (self.monets is None):
+            raise ValueError(f'photos={self.photos!r}, monets={self.monets!r}: name both folders')
+        if self.data is not None and self.photos is not None:
+            raise ValueError(f'data={str(self.data)!r} and photos={str(self.photos)!r}: name one folder with both, or photos and monets')
         self._need('decay_start', 0 <= self.decay_start <= 1, 'a part of the training, from 0 to 1')
         self._need('ema', 0 <= self.ema < 1, 'from 0 to below 1')
         self._need('amp', self.amp in ('auto', *precisions), f"auto, {', '.join(precisions)}")
         self._need('size', self.size is None or self.size >= self.crop, f'at least the crop ({self.crop})')
         if hasattr(super(), '__post_init__'): super().__post_init__() # the method's own settings
         method = find_method(self.method)
-        if method.Settings and not isinstance(self, method.Settings): raise ValueError(f'method={method.name!r}: its settings are made by make_config(method={method.name!r}, ...)')
+        if method.Settings and not isinstance(self, method.Settings):
+            raise ValueError(f'method={method.name!r}: its settings are made by make_config(method={method.name!r}, ...)')
         method.check(self)
 
     def _need(self, name, ok, allowed):
@@ -103,9 +107,10 @@ def folders(self: RunConfig) -> dict: # arguments of `picture_folders`; empty fo
 
 @patch
 def settled(self: RunConfig) -> RunConfig:
-    "The same with every `auto` and default decided for this machine; `device` stays as it was given, since a run may go on elsewhere."
+    "The same with every `auto` and default decided for this machine, but for `device`, since a run may go on elsewhere."
     device = pick_device(self.device)
-    if self.amp not in ('auto', *(allowed := device_facts(device).precisions)): raise ValueError(f"amp={self.amp!r}: on {device} a training computes in {' or '.join(allowed)}")
+    if self.amp not in ('auto', *(allowed := device_facts(device).precisions)):
+        raise ValueError(f"amp={self.amp!r}: on {device} a training computes in {' or '.join(allowed)}")
     size = self.size or (math.ceil(1.12 * self.crop) if self.folders else self.crop)
     paths = {name: str(path) for name in ['data', 'photos', 'monets', 'start'] if (path := getattr(self, name)) is not None}
     chosen = replace(self, size=size, amp=pick_precision(device) if self.amp == 'auto' else self.amp, **paths)
@@ -119,11 +124,15 @@ CONFIGS = {} # method -> the class of its settings, made when it is first asked 
 def _config_class(method):
     own = [method.Settings] if method.Settings else []
     for s in own:
-        if not (isinstance(s, type) and is_dataclass(s) and '__dataclass_fields__' in vars(s)): raise ValueError(f'{method.name}: its Settings must be a class marked @dataclass')
-        if open_ := [f.name for f in fields(s) if f.default is MISSING and f.default_factory is MISSING]: raise ValueError(f'{method.name}: {open_[0]} in its Settings needs a default')
+        if not (isinstance(s, type) and is_dataclass(s) and '__dataclass_fields__' in vars(s)):
+            raise ValueError(f'{method.name}: its Settings must be a class marked @dataclass')
+        if open_ := [f.name for f in fields(s) if f.default is MISSING and f.default_factory is MISSING]:
+            raise ValueError(f'{method.name}: {open_[0]} in its Settings needs a default')
         if s.__dataclass_params__.frozen: raise ValueError(f'{method.name}: its Settings must not be frozen')
-    both = {*dir(RunConfig), *(f.name for f in fields(RunConfig)), 'resume', 'out', 'preset', 'cbs'} & {f.name for s in own for f in fields(s)}
-    if both: raise ValueError(f"{method.Settings.__name__}: every run has a setting {', '.join(sorted(both))}; call the method's own another name, or change the default in its presets")
+    taken = {*dir(RunConfig), *(f.name for f in fields(RunConfig)), 'resume', 'out', 'preset', 'cbs'}
+    if both := taken & {f.name for s in own for f in fields(s)}:
+        raise ValueError(f"{method.Settings.__name__}: every run has a setting {', '.join(sorted(both))}; "
+                         "call the method's own another name, or change the default in its presets")
     about = dict(__doc__=f'Every setting of a run with the method {method.name!r}.', __module__=__name__)
     return make_dataclass('Config', [('method', str, method.name)], bases=(RunConfig, *own), namespace=about)
 
@@ -163,7 +172,8 @@ def versions() -> dict:
         try: return version(package)
         except PackageNotFoundError: return None
     packages = ['monet_course', 'torch', 'torchvision', 'fastai', 'fastcore', 'numpy', 'pillow']
-    try: git = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=Path(__file__).parent if '__file__' in globals() else None, capture_output=True, text=True).stdout.strip()
+    here = Path(__file__).parent if '__file__' in globals() else None
+    try: git = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=here, capture_output=True, text=True).stdout.strip()
     except OSError: git = '' # it is not installed
     return dict({p: of(p) for p in packages}, python=platform.python_version(), machine=platform.platform(),
                 cuda=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -219,7 +229,7 @@ def create(
         write_config(begun, config, recipe, versions())
         begun.rename(path)
     except OSError as e:
-        if e.errno not in (errno.ENOSPC, errno.EDQUOT): raise
+        if not is_disk_full(e): raise
         raise OSError(e.errno, f'{path}: the disk is full, nothing was begun. Make room, or name another folder with out=') from None
     finally: shutil.rmtree(begun, ignore_errors=True)
     return cls(path)
@@ -228,7 +238,8 @@ def create(
 @patch
 def log(self: RunFolder) -> dict: # column name -> list of numbers; nan where a loss was not computed
     "The loss log, column by column."
-    if not (self.path/'log.csv').exists(): return {name: [] for name in log_columns(find_method(self.config.method))} # stopped before the first row
+    if not (self.path/'log.csv').exists(): # stopped before the first row
+        return {name: [] for name in log_columns(find_method(self.config.method))}
     with open(self.path/'log.csv', newline='') as f: table = csv.DictReader(f); rows = list(table)
     return {name: [float(r[name]) if r[name] else math.nan for r in rows] for name in table.fieldnames}
 
@@ -251,7 +262,29 @@ def plot_losses(self: RunFolder, axes=None):
         plt.close(fig)
     return axes
 
+# %% ../../nbs/workshop/run.ipynb #887aabb5
+def lengthen(
+    run, # one that has more epochs now than its config.json says
+):
+    "Write the new number of epochs down, and say what it does to the learning rate."
+    was = type(run)(run.path).config
+    write_config(run.path, replace(was, epochs=run.config.epochs), run.recipe, run.versions)
+    now, before = (was.decay_start*epochs for epochs in (run.config.epochs, was.epochs))
+    print(f'{run.path}: {run.config.epochs} epochs instead of {was.epochs}. What follows the part of the training that is over '
+          f'is stretched with them: the learning rate falls from epoch {now:.3g} on, not from {before:.3g}; '
+          'where it had begun to fall, it goes up again')
+
 # %% ../../nbs/workshop/run.ipynb #0f36f8a0
+NO_MEMORY = 'out of memory', 'allocate memory', 'not enough memory', 'alloc_failed' # what PyTorch, CUDA and cuDNN say when there is too little ...
+NO_WAY = 'unable to find an engine', 'valid cudnn algorithm' # ... and what cuDNN says when none of its ways fits into what is left
+
+def smaller(config):
+    "What to lower where the memory is too small, in words."
+    device = pick_device(config.device)
+    half = f'amp={pick_precision(device)!r}, ' if config.amp == 'fp32' != pick_precision(device) else ''
+    kernel = ". In a notebook, restart the kernel first: until then the card's memory stays taken" if device.startswith('cuda') else ''
+    return f'try half the batch, a smaller crop, {half}a narrower generator{kernel}'
+
 @contextmanager
 def plain_words(
     run, # its folder is named
@@ -259,21 +292,11 @@ def plain_words(
     "A full disk becomes one `OSError`, too little memory one `MemoryError`, each with what to do."
     try: yield
     except (OSError, RuntimeError, MemoryError, SafetensorError) as e:
-        words = one_line(e)
-        go_on = f'Nothing is lost, the last checkpoint is whole: go on with fit(resume={str(run.path)!r})' if run.checkpoint.exists() else 'Nothing was saved yet: begin again'
-        perhaps = 'probably ' if any(w in words.lower() for w in NO_WAY) else ''
-        if isinstance(e, (MemoryError, torch.OutOfMemoryError)) or perhaps or any(w in words.lower() for w in NO_MEMORY):
-            c, device = run.config, pick_device(run.config.device)
-            half = f'amp={pick_precision(device)!r}, ' if c.amp == 'fp32' != pick_precision(device) else ''
-            kernel = '. In a notebook, restart the kernel first: until then the card\'s memory stays taken' if device.startswith('cuda') else ''
-            raise MemoryError(f'{perhaps}out of memory with batch={c.batch}, crop={c.crop}, amp={c.amp!r}: try half the batch, a smaller crop, {half}'
-                              f'a narrower generator{kernel}. {go_on} on a larger machine') from e
-        full = getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT) or any(w in words for w in FULL_DISK)
-        if full: raise OSError(errno.ENOSPC, f'{run.path}: the disk is full. Make room. {go_on}') from e
+        words, c = one_line(e).lower(), run.config
+        go_on = 'Nothing was saved yet: begin again'
+        if run.checkpoint.exists(): go_on = f'Nothing is lost, the last checkpoint is whole: go on with fit(resume={str(run.path)!r})'
+        perhaps = 'probably ' if any(w in words for w in NO_WAY) else ''
+        if isinstance(e, (MemoryError, torch.OutOfMemoryError)) or perhaps or any(w in words for w in NO_MEMORY):
+            raise MemoryError(f'{perhaps}out of memory with batch={c.batch}, crop={c.crop}, amp={c.amp!r}: {smaller(c)}. {go_on} on a larger machine') from e
+        if is_disk_full(e): raise OSError(errno.ENOSPC, f'{run.path}: the disk is full. Make room. {go_on}') from e
         raise
-
-# %% ../../nbs/workshop/run.ipynb #7dc7b43c
-NO_MEMORY = 'out of memory', 'allocate memory', 'not enough memory', 'alloc_failed' # what PyTorch, CUDA and cuDNN say when there is too little ...
-
-# %% ../../nbs/workshop/run.ipynb #2b7e7032
-NO_WAY = 'unable to find an engine', 'valid cudnn algorithm' # ... and what cuDNN says when none of its ways fits into what is left
