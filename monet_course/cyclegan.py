@@ -107,7 +107,8 @@ def discriminator_loss(
 ) -> torch.Tensor: # a scalar: 0.25 for a guessing discriminator under LSGAN
     "What `gan_loss` says of the answers to real and fake pictures."
     fake = fake.detach().to(real.dtype)
-    on_real, on_fake = (disc(real), disc(fake)) if has_batch_norm(disc) else disc(torch.cat([real, fake])).split([len(real), len(fake)])
+    if has_batch_norm(disc): on_real, on_fake = disc(real), disc(fake)
+    else: on_real, on_fake = disc(torch.cat([real, fake])).split([len(real), len(fake)])
     loss = gan_loss.disc(on_real, on_fake)
     return loss + gan_loss.penalty * gradient_penalty(disc, real, fake) if gan_loss.penalty else loss
 
@@ -208,7 +209,8 @@ class CycleGANSettings:
     def __post_init__(self):
         def need(name, ok, allowed):
             if not ok: raise ValueError(f'{name}={getattr(self, name)!r}: allowed is {allowed}')
-        for name in ['gan', 'cycle', 'identity', 'gen_lr_coef', 'disc_lr_coef', 'identity_every', 'pool']: need(name, getattr(self, name) >= 0, '0 or more')
+        for name in ['gan', 'cycle', 'identity', 'gen_lr_coef', 'disc_lr_coef', 'identity_every', 'pool']:
+            need(name, getattr(self, name) >= 0, '0 or more')
         need('disc_opts', self.disc_opts in (1, 2), '1 (one optimiser for both) or 2')
         need('adversarial', self.adversarial in gan_losses, ', '.join(gan_losses))
         need('cycle_pool', self.cycle_pool >= 1, '1 or more')
@@ -223,7 +225,8 @@ class CycleGANSettings:
             for at, changes in sorted(self.weight_changes, key=lambda entry: entry[0]): schedule[float(at)] = now = replace(now, **changes)
             if not 0 <= min(schedule) <= max(schedule) <= 1: raise ValueError
         except (TypeError, ValueError, IndexError) as e:
-            raise ValueError(f'weight_changes={self.weight_changes!r}: a list of [progress, {{"gan": .., "cycle": .., "identity": ..}}], progress from 0 to 1') from e
+            raise ValueError(f'weight_changes={self.weight_changes!r}: a list of '
+                             '[progress, {"gan": .., "cycle": .., "identity": ..}], progress from 0 to 1') from e
         return schedule
 
 # %% ../nbs/11_cyclegan.ipynb #d9f921c1
@@ -234,7 +237,11 @@ class CycleGAN(CycleNetworks, Method):
                   pictures=['cycle_photo', 'cycle_monet', 'identity_photo', 'identity_monet'])
     disc_weight = 1. # of the discriminators' loss
 
-    def __init__(self, s: CycleGANSettings | None = None, seed: int = 0): # the seed of the pools
+    def __init__(
+        self,
+        s: CycleGANSettings | None = None, # its settings; the defaults without them
+        seed: int = 0, # of the pools
+    ):
         s = s or CycleGANSettings()
         super().__init__(s.generator, s.discriminator, s.init_std)
         self.s = s
@@ -256,7 +263,7 @@ def step(self: CycleGAN, photo, monet, learn):
 
 @patch
 def gen_step(self: CycleGAN, photo, monet, learn, player):
-    "Paint both ways and back; `player` (who may be one generator alone, lesson 16) descends on what the judges say. Gives the pictures and the losses."
+    "Paint both ways and back; `player` descends on what the judges say. Gives the pictures and the losses."
     weights, every = weights_at(self.weights, learn.pct_train), self.s.identity_every
     with learn.autocast():
         out = self(photo, monet, identity=weights.identity > 0 and every > 0 and learn.step % every == 0)
@@ -287,14 +294,16 @@ def own_state(self: CycleGAN): return dict(pools=[pool.state_dict() for pool in 
 @patch
 def load_own_state(self: CycleGAN, state):
     device = next(self.parameters()).device
-    for pool, s in zip(self.pools.values(), state['pools'], strict=True): pool.load_state_dict({**s, 'images': [x.to(device) for x in s['images']]})
+    for pool, s in zip(self.pools.values(), state['pools'], strict=True):
+        pool.load_state_dict({**s, 'images': [x.to(device) for x in s['images']]})
 
 @patch(cls_method=True)
 def check(cls: CycleGAN, config):
     "Refuse settings of a run that do not fit together."
     if config.crop % config.cycle_pool: raise ValueError(f'cycle_pool={config.cycle_pool}: allowed is a divisor of the crop ({config.crop})')
     if config.compile is not None and gan_loss(config.adversarial).penalty:
-        raise ValueError(f"compile={config.compile!r} with adversarial={config.adversarial!r}: torch.compile cannot differentiate twice, as the gradient penalty does; leave one of them out")
+        raise ValueError(f'compile={config.compile!r} with adversarial={config.adversarial!r}: torch.compile cannot differentiate twice, '
+                         'as the gradient penalty does; leave one of them out')
 
 # %% ../nbs/11_cyclegan.ipynb #192b6ca8
 CycleGAN.presets = presets = dict(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['flat_then_linear', 'Ema', 'gan_learner', 'Config', 'config_dls', 'Run', 'begin_with', 'make_learner',
-           'starting_point', 'resumed', 'what_to_do', 'seconds_a_step', 'about', 'introduce', 'begin', 'say_where',
-           'say_end', 'fit']
+           'starting_point', 'run_to_resume', 'what_to_do', 'seconds_a_step', 'about', 'introduce', 'begin',
+           'say_where', 'say_end', 'fit']
 
 # %% ../nbs/12_train.ipynb #efcbb119
 import gc
@@ -105,7 +105,7 @@ def fit_flat_linear(self: TwoPlayerLearner, n_epoch, start=0.5, cbs=None):
 # %% ../nbs/12_train.ipynb #7a4de105
 @dataclass
 class Config(RunConfig, CycleGANSettings):
-    "Every setting of a run with CycleGAN, the default method; `config_class` gives the like of another."
+    "Every setting of a run with CycleGAN, the default method; `config_class` makes such a class for another."
 
 Config.__delwrap__, RunConfig.__delwrap__ = RunConfig, CycleGANSettings # where fastcore looks up the comments
 
@@ -219,7 +219,7 @@ def starting_point(
     return base, chosen
 
 # %% ../nbs/12_train.ipynb #591de66a
-def resumed(
+def run_to_resume(
     resume, # folder of a run
     preset, # must be 'auto': a run has its settings
     data, # where the pictures are now, if they have moved
@@ -257,7 +257,7 @@ def what_to_do(
     if resume is None:
         base, chosen = starting_point(preset, changes := {**changes, 'data': data})
         return None, make_config(**{**base, **changes}).settled(), chosen
-    run = resumed(resume, preset, data, changes)
+    run = run_to_resume(resume, preset, data, changes)
     sweep(run.path)
     if not run.checkpoint.exists(): print(f'{run.path}: stopped before its first checkpoint, so it begins at the beginning')
     return run, run.config, None

@@ -11,7 +11,6 @@ from functools import partial
 
 import torch
 from fastcore.basics import patch
-from torch import nn
 
 from .devices import same_shapes
 from .method import Method, check_players, check_state, player_of
