@@ -184,10 +184,11 @@ class ImagePool:
         self.size, self.images = state['size'], list(state['images'])
         self.rng.setstate((version, tuple(internal), gauss))
 
-# %% ../nbs/11_cyclegan.ipynb #d4c20358
+# %% ../nbs/11_cyclegan.ipynb #58857652
 small_unet = dict(arch='unet', levels=4, width=32, up='resize', norm='batch', skip=True)
 small_resnet = dict(arch='resnet', width=16, blocks=3, up='resize', norm='batch', skip=True)
 
+# %% ../nbs/11_cyclegan.ipynb #d4c20358
 @dataclass
 class CycleGANSettings:
     "What can be chosen about CycleGAN; checked here."
