@@ -301,15 +301,17 @@ def introduce(
 ):
     "Say what was found, what was chosen and why, and how long it will take."
     found, data = picture_folders(**config.folders), dls.train.dataset
-    print(f'Pictures: {len(data.sets[0]):,} in {found.photos[0].parent}, to be painted like the {len(data.sets[1]):,} in {found.monets[0].parent}')
-    if (few := min(map(len, data.sets))) < 100: print(f'{few} are few: some hundreds of each kind are usual')
+    photos, monets = map(len, data.sets)
+    print(f'Pictures: {photos:,} in {found.photos[0].parent}, to be painted like the {monets:,} in {found.monets[0].parent}')
+    if (few := min(photos, monets)) < 100: print(f'{few} are few: some hundreds of each kind are usual')
     why = f"preset '{chosen.preset}', for {chosen.why}. Squares" if chosen else 'squares'
     print(f'Settings: {why} of {config.crop} pixels out of pictures scaled to {config.size}, '
           f'{config.batch} at a time, in {config.amp}')
     steps = config.epochs*(data.epoch_len//config.batch//config.accumulate)
     each = seconds_a_step(config, dls) if steps >= 20 and config.compile is None else None
     tried = f', {about(each*steps)} ({each:.2f} s a step, tried just now)' if each else ''
-    print(f'Length: {config.epochs} epochs, {steps:,} steps{tried}. Ctrl-C stops and saves; every epoch leaves a preview', flush=True)
+    print(f'Length: {config.epochs} epochs, {steps:,} steps{tried}. '
+          'Ctrl-C stops and saves; every epoch leaves a preview', flush=True)
 
 # %% ../nbs/12_train.ipynb #86ccd256
 def begin(

@@ -57,7 +57,8 @@ def monet_fit():
     "Train photo2monet on a folder of pictures, or without one on generated landscapes."
     given = fit_arguments()
     if not given.keys() & {'data', 'photos', 'monets', 'resume'} and os.environ.get('RANK', '0') == '0':
-        print('Without a folder: generated landscapes, drawn once and kept; a training takes about two minutes on two CPU cores', flush=True)
+        print('Without a folder: generated landscapes, drawn once and kept; '
+              'a training takes about two minutes on two CPU cores', flush=True)
     try: run = fit(**given)
     except KeyboardInterrupt:
         print('\nmonet_fit: broken off; what was saved before is whole', file=sys.stderr)

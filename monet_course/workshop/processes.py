@@ -134,6 +134,6 @@ def find_team() -> SingleProcess: # or a `Team`
 def starter():
     "A way to start processes quickly: where the system allows it, with the imports done once."
     how = multiprocessing.get_context('forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn')
-    heavy = ['monet_course.train', 'torch._dynamo', 'matplotlib.backends.backend_agg'] # the last two a training imports late: with the first optimiser, the first plot
-    if how.get_start_method() == 'forkserver': how.set_forkserver_preload(heavy)
+    late = ['torch._dynamo', 'matplotlib.backends.backend_agg'] # a training imports them with the first optimiser, the first plot
+    if how.get_start_method() == 'forkserver': how.set_forkserver_preload(['monet_course.train', *late])
     return how

@@ -275,8 +275,8 @@ def lengthen(
           'where it had begun to fall, it goes up again')
 
 # %% ../../nbs/workshop/run.ipynb #0f36f8a0
-NO_MEMORY = 'out of memory', 'allocate memory', 'not enough memory', 'alloc_failed' # what PyTorch, CUDA and cuDNN say when there is too little ...
-NO_WAY = 'unable to find an engine', 'valid cudnn algorithm' # ... and what cuDNN says when none of its ways fits into what is left
+NO_MEMORY = 'out of memory', 'allocate memory', 'not enough memory', 'alloc_failed' # of PyTorch, CUDA and cuDNN ...
+NO_WAY = 'unable to find an engine', 'valid cudnn algorithm' # ... and of cuDNN when none of its ways fits into what is left
 
 def smaller(config):
     "What to lower where the memory is too small, in words."
@@ -297,6 +297,7 @@ def plain_words(
         if run.checkpoint.exists(): go_on = f'Nothing is lost, the last checkpoint is whole: go on with fit(resume={str(run.path)!r})'
         perhaps = 'probably ' if any(w in words for w in NO_WAY) else ''
         if isinstance(e, (MemoryError, torch.OutOfMemoryError)) or perhaps or any(w in words for w in NO_MEMORY):
-            raise MemoryError(f'{perhaps}out of memory with batch={c.batch}, crop={c.crop}, amp={c.amp!r}: {smaller(c)}. {go_on} on a larger machine') from e
+            raise MemoryError(f'{perhaps}out of memory with batch={c.batch}, crop={c.crop}, amp={c.amp!r}: '
+                              f'{smaller(c)}. {go_on} on a larger machine') from e
         if is_disk_full(e): raise OSError(errno.ENOSPC, f'{run.path}: the disk is full. Make room. {go_on}') from e
         raise
