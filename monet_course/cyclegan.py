@@ -107,7 +107,8 @@ def discriminator_loss(
 ) -> torch.Tensor: # a scalar: 0.25 for a guessing discriminator under LSGAN
     "What `gan_loss` says of the answers to real and fake pictures."
     fake = fake.detach().to(real.dtype)
-    on_real, on_fake = (disc(real), disc(fake)) if has_batch_norm(disc) else disc(torch.cat([real, fake])).split([len(real), len(fake)])
+    if has_batch_norm(disc): on_real, on_fake = disc(real), disc(fake)
+    else: on_real, on_fake = disc(torch.cat([real, fake])).split([len(real), len(fake)])
     loss = gan_loss.disc(on_real, on_fake)
     return loss + gan_loss.penalty * gradient_penalty(disc, real, fake) if gan_loss.penalty else loss
 
@@ -183,10 +184,11 @@ class ImagePool:
         self.size, self.images = state['size'], list(state['images'])
         self.rng.setstate((version, tuple(internal), gauss))
 
-# %% ../nbs/11_cyclegan.ipynb #d4c20358
+# %% ../nbs/11_cyclegan.ipynb #58857652
 small_unet = dict(arch='unet', levels=4, width=32, up='resize', norm='batch', skip=True)
 small_resnet = dict(arch='resnet', width=16, blocks=3, up='resize', norm='batch', skip=True)
 
+# %% ../nbs/11_cyclegan.ipynb #d4c20358
 @dataclass
 class CycleGANSettings:
     "What can be chosen about CycleGAN; checked here."
@@ -208,7 +210,8 @@ class CycleGANSettings:
     def __post_init__(self):
         def need(name, ok, allowed):
             if not ok: raise ValueError(f'{name}={getattr(self, name)!r}: allowed is {allowed}')
-        for name in ['gan', 'cycle', 'identity', 'gen_lr_coef', 'disc_lr_coef', 'identity_every', 'pool']: need(name, getattr(self, name) >= 0, '0 or more')
+        for name in ['gan', 'cycle', 'identity', 'gen_lr_coef', 'disc_lr_coef', 'identity_every', 'pool']:
+            need(name, getattr(self, name) >= 0, '0 or more')
         need('disc_opts', self.disc_opts in (1, 2), '1 (one optimiser for both) or 2')
         need('adversarial', self.adversarial in gan_losses, ', '.join(gan_losses))
         need('cycle_pool', self.cycle_pool >= 1, '1 or more')
@@ -223,45 +226,56 @@ class CycleGANSettings:
             for at, changes in sorted(self.weight_changes, key=lambda entry: entry[0]): schedule[float(at)] = now = replace(now, **changes)
             if not 0 <= min(schedule) <= max(schedule) <= 1: raise ValueError
         except (TypeError, ValueError, IndexError) as e:
-            raise ValueError(f'weight_changes={self.weight_changes!r}: a list of [progress, {{"gan": .., "cycle": .., "identity": ..}}], progress from 0 to 1') from e
+            raise ValueError(f'weight_changes={self.weight_changes!r}: a list of '
+                             '[progress, {"gan": .., "cycle": .., "identity": ..}], progress from 0 to 1') from e
         return schedule
 
 # %% ../nbs/11_cyclegan.ipynb #d9f921c1
 class CycleGAN(CycleNetworks, Method):
     "Unpaired translation between two domains, both ways at once (Zhu et al., 2017)."
     Settings = CycleGANSettings
-    panels = dict(game=['gan_monet', 'gan_photo', 'disc_monet', 'disc_photo'], pictures=['cycle_photo', 'cycle_monet', 'identity_photo', 'identity_monet'])
+    panels = dict(game=['gan_monet', 'gan_photo', 'disc_monet', 'disc_photo'],
+                  pictures=['cycle_photo', 'cycle_monet', 'identity_photo', 'identity_monet'])
     disc_weight = 1. # of the discriminators' loss
 
-    def __init__(self, s: CycleGANSettings | None = None, seed: int = 0): # the seed of the pools
+    def __init__(
+        self,
+        s: CycleGANSettings | None = None, # its settings; the defaults without them
+        seed: int = 0, # of the pools
+    ):
         s = s or CycleGANSettings()
         super().__init__(s.generator, s.discriminator, s.init_std)
         self.s = s
-        self.weights, self.gan_loss = self.s.weights, gan_loss(self.s.adversarial)
-        self.pools = dict(monet=ImagePool(self.s.pool, seed), photo=ImagePool(self.s.pool, seed + 1))
+        self.weights, self.gan_loss = s.weights, gan_loss(s.adversarial)
+        self.pools = dict(monet=ImagePool(s.pool, seed), photo=ImagePool(s.pool, seed + 1))
 
-    def step(self, photo, monet, learn):
-        "Both generators against judges that stand still, then both judges on real pictures and fakes."
-        out, losses = self.gen_step(photo, monet, learn, 'generators')
-        learn.note(losses)
-        with learn.autocast():
-            fakes = self.pools['photo'].query(out.fake_photo), self.pools['monet'].query(out.fake_monet)
-            losses = discriminator_losses(self, photo, monet, *fakes, self.gan_loss)
-        learn.note(losses)
-        learn.descend(*self.judges, loss=self.disc_weight*sum(losses.values()))
-        if self.gan_loss.clip: clip_weights(self.discriminators, self.gan_loss.clip)
+# %% ../nbs/11_cyclegan.ipynb #dda158e5
+@patch
+def step(self: CycleGAN, photo, monet, learn):
+    "Both generators against judges that stand still, then both judges on real pictures and fakes."
+    out, losses = self.gen_step(photo, monet, learn, 'generators')
+    learn.note(losses)
+    with learn.autocast():
+        fakes = self.pools['photo'].query(out.fake_photo), self.pools['monet'].query(out.fake_monet)
+        losses = discriminator_losses(self, photo, monet, *fakes, self.gan_loss)
+    learn.note(losses)
+    learn.descend(*self.judges, loss=self.disc_weight*sum(losses.values()))
+    if self.gan_loss.clip: clip_weights(self.discriminators, self.gan_loss.clip)
 
-    def gen_step(self, photo, monet, learn, player):
-        "Paint both ways and back; `player` (who may be one generator alone, lesson 16) descends on what the judges say. Gives the pictures and the losses."
-        weights, every = weights_at(self.weights, learn.pct_train), self.s.identity_every
-        with learn.autocast():
-            out = self(photo, monet, identity=weights.identity > 0 and every > 0 and learn.step % every == 0)
-            with frozen(self.discriminators): losses = self.gen_losses(out)
-        learn.descend(player, loss=self.gen_total(losses, weights))
-        return out, losses
+@patch
+def gen_step(self: CycleGAN, photo, monet, learn, player):
+    "Paint both ways and back; `player` descends on what the judges say. Gives the pictures and the losses."
+    weights, every = weights_at(self.weights, learn.pct_train), self.s.identity_every
+    with learn.autocast():
+        out = self(photo, monet, identity=weights.identity > 0 and every > 0 and learn.step % every == 0)
+        with frozen(self.discriminators): losses = self.gen_losses(out)
+    learn.descend(player, loss=self.gen_total(losses, weights))
+    return out, losses
 
-    def gen_losses(self, out): return generator_losses(self, out, self.gan_loss, self.s.cycle_pool)
-    def gen_total(self, losses, weights): return weights.total(losses)
+@patch
+def gen_losses(self: CycleGAN, out): return generator_losses(self, out, self.gan_loss, self.s.cycle_pool)
+@patch
+def gen_total(self: CycleGAN, losses, weights): return weights.total(losses)
 
 # %% ../nbs/11_cyclegan.ipynb #a5e641ea
 @patch
@@ -281,14 +295,16 @@ def own_state(self: CycleGAN): return dict(pools=[pool.state_dict() for pool in 
 @patch
 def load_own_state(self: CycleGAN, state):
     device = next(self.parameters()).device
-    for pool, s in zip(self.pools.values(), state['pools'], strict=True): pool.load_state_dict({**s, 'images': [x.to(device) for x in s['images']]})
+    for pool, s in zip(self.pools.values(), state['pools'], strict=True):
+        pool.load_state_dict({**s, 'images': [x.to(device) for x in s['images']]})
 
 @patch(cls_method=True)
 def check(cls: CycleGAN, config):
     "Refuse settings of a run that do not fit together."
     if config.crop % config.cycle_pool: raise ValueError(f'cycle_pool={config.cycle_pool}: allowed is a divisor of the crop ({config.crop})')
     if config.compile is not None and gan_loss(config.adversarial).penalty:
-        raise ValueError(f"compile={config.compile!r} with adversarial={config.adversarial!r}: torch.compile cannot differentiate twice, as the gradient penalty does; leave one of them out")
+        raise ValueError(f'compile={config.compile!r} with adversarial={config.adversarial!r}: torch.compile cannot differentiate twice, '
+                         'as the gradient penalty does; leave one of them out')
 
 # %% ../nbs/11_cyclegan.ipynb #192b6ca8
 CycleGAN.presets = presets = dict(

@@ -21,13 +21,15 @@ from ..workshop.registry import METHODS
 # %% ../../nbs/apps/launch.ipynb #d083add9
 def member(rank, world, port, settings, answer):
     "What each process of `launch` does: take its place, train, and tell the way."
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), LOCAL_WORLD_SIZE=str(world), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), LOCAL_WORLD_SIZE=str(world),
+                      MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
     if os.name == 'nt': os.environ.setdefault('USE_LIBUV', '0') # PyTorch for Windows may be built without it
     torch.set_num_threads(max(1, torch.get_num_threads()//world))
     if rank or not sys.stdout.isatty(): sys.stdout = open(os.devnull, 'w') # no bar where nobody sees it
     try: answer.send((fit(**settings).path, None))
     except BaseException as e: # the first process tells what happened, the others may only have missed it
-        answer.send((None, e if isinstance(e, (ValueError, OSError, MemoryError)) else RuntimeError(f'process {rank}: {type(e).__name__}: {e}')))
+        if not isinstance(e, (ValueError, OSError, MemoryError)): e = RuntimeError(f'process {rank}: {type(e).__name__}: {e}')
+        answer.send((None, e))
         sys.exit(1)
 
 # %% ../../nbs/apps/launch.ipynb #e95fc2eb
@@ -37,13 +39,16 @@ def launch(
 ) -> Run: # the folder with all that came out
     "`fit` in n processes of this machine; raises what the first failing one raised."
     if n < 1: raise ValueError(f'n={n}: at least one process')
-    method = find_method(settings.get('method') or (Run(settings['resume']).config.method if settings.get('resume') else 'cyclegan'))
+    known = Run(settings['resume']).config.method if settings.get('resume') else 'cyclegan'
+    method = find_method(settings.get('method') or known)
     if method.name not in METHODS: settings['method'] = method # as a class, which brings its module along
-    if method.__module__ == '__main__': raise ValueError(f'method={method.name!r}: other processes cannot see a class of a notebook or a script; put it into a file and import it')
+    if method.__module__ == '__main__':
+        raise ValueError(f'method={method.name!r}: other processes cannot see a class of a notebook or a script; '
+                         'put it into a file and import it')
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1] # a free one
-    how = starter() # the notebook on faults: the imports are done once for all
+    how = starter() # the imports are done once for all
     pipes = [how.Pipe(duplex=False) for _ in range(n)]
     team = [how.Process(target=member, args=(rank, n, port, settings, send)) for rank, (_, send) in enumerate(pipes)]
     for p in team: p.start()

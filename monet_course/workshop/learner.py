@@ -10,16 +10,15 @@ __all__ = ['INSTEAD', 'ELSEWHERE', 'LEFT_OUT', 'GanOptimizer', 'NamedLoss', 'Smo
 from functools import partial
 
 import torch
-from .core import one_line # before fastai: it silences a warning of its import
+from fastcore.basics import patch
+
+from .devices import same_shapes
+from .method import Method, check_players, check_state, player_of
+
 from fastai.callback.core import Callback, CancelBackwardException, CancelBatchException, CancelEpochException, CancelFitException, CancelStepException, CancelTrainException
 from fastai.callback.progress import ProgressCallback
 from fastai.learner import AvgSmoothLoss, Learner, Metric
 from fastai.optimizer import OptimWrapper, _BaseOptimizer
-from fastcore.basics import patch
-from torch import nn
-
-from .devices import same_shapes
-from .method import Method, check_players, check_state, player_of
 
 # %% ../../nbs/workshop/learner.ipynb #b08b1e1a
 class GanOptimizer(_BaseOptimizer):
@@ -98,7 +97,7 @@ class TwoPlayerLearner(Learner):
         autocast, # called without arguments: a context in which networks compute in the training's precision
         scaler, # a `torch.amp.GradScaler`, perhaps not enabled
         ema, # averages: `net`, a list in the order of the method's painters, and `follow(mine, theirs, step)`
-        team, # the processes that train together, see lesson 12
+        team, # the processes that train together: `SingleProcess`, `Team`
         lr: float = 2e-4, # learning rate
         accumulate: int = 1, # batches that make one step
         layout: torch.memory_format = torch.contiguous_format, # order of the batches in memory
@@ -211,7 +210,7 @@ def _step(self: TwoPlayerLearner):
 # %% ../../nbs/workshop/learner.ipynb #6c14b2b5
 INSTEAD = dict(GradientAccumulation='accumulate=', MixedPrecision='amp=', NonNativeMixedPrecision='amp=', ModelToHalf='amp=', ShortEpochCallback='epoch_len=',
                SkipToEpoch='fit(resume=...)', LRFinder='lr=', ReduceLROnPlateau='decay_start= (the schedule sets the rate in every step)',
-               ParallelTrainer='torchrun (the notebook on several processes)', DistributedTrainer='torchrun (the notebook on several processes)')
+               ParallelTrainer='torchrun, or launch of monet_course.apps.launch', DistributedTrainer='torchrun, or launch of monet_course.apps.launch')
 
 def refuse(
     cb, # a fastai callback, or its class
@@ -227,7 +226,7 @@ def refuse(
     if tracing: raise ValueError(f"{name}: give it {', '.join(f'{what}=False' for what in tracing)}; previews of every epoch are in the run's folder")
 
 ELSEWHERE = dict(lr_find='a falling loss does not say which rate suits a game of two; the presets have rates that were tried, and runs are compared by score (lesson 13)',
-                 export="use run.export('painter.onnx') (the notebook on export), or the .safetensors files in the run's folder",
+                 export="use run.export('painter.onnx'), or the .safetensors files in the run's folder",
                  predict="use run.paint('photo.jpg')", fine_tune='use fit(start=...): a new training that begins with the networks of a run',
                  freeze_to='a player is frozen inside a step, with `frozen`', tta="use run.paint('photo.jpg')",
                  validate='the losses of a game say little about held-out pictures; score paintings with monet_score (lesson 13)')
