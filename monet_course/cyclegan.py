@@ -12,9 +12,9 @@ import random
 from dataclasses import dataclass, field, replace
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
 from fastcore.basics import AttrDict, patch
+from torch import nn
 
 from .layers import icnr_
 from .losses import GanLoss, clip_weights, gan_loss, gan_losses, gradient_penalty
@@ -82,8 +82,9 @@ def generator_losses(
     gan_loss: GanLoss = gan_loss('lsgan'), # its `gen` is used; see lesson 04
     cycle_pool: int = 1, # the cycle loss compares means of squares of this side; 1: pixels
 ) -> dict: # unweighted scalars by name
-    "What the two generators are told: fool both judges, come back, leave well alone."
-    def cycle(there_and_back, start): return F.l1_loss(*(F.avg_pool2d(x.float(), cycle_pool) for x in (there_and_back, start)))
+    "The losses of the two generators: adversarial, cycle and identity, in both directions."
+    def cycle(there_and_back, start):
+        return F.l1_loss(*(F.avg_pool2d(x.float(), cycle_pool) for x in (there_and_back, start)))
     losses = dict(gan_monet=gan_loss.gen(nets.disc_monet(out.fake_monet)),
                   gan_photo=gan_loss.gen(nets.disc_photo(out.fake_photo)),
                   cycle_photo=cycle(out.cycled_photo, out.photo), cycle_monet=cycle(out.cycled_monet, out.monet))
@@ -120,7 +121,7 @@ def discriminator_losses(
     fake_monet: torch.Tensor, # painted by `photo2monet`, perhaps through a pool
     gan_loss: GanLoss = gan_loss('lsgan'), # its `disc` is used
 ) -> dict: # scalars by the discriminators' names
-    "What the two discriminators are told."
+    "The losses of the two discriminators, on real pictures and on fakes."
     return dict(disc_monet=discriminator_loss(nets.disc_monet, monet, fake_monet, gan_loss),
                 disc_photo=discriminator_loss(nets.disc_photo, photo, fake_photo, gan_loss))
 
@@ -174,10 +175,12 @@ class ImagePool:
             self.images.append(fake.clone())
         elif self.rng.random() < 0.5:
             i = self.rng.randrange(self.size)
-            fake, self.images[i] = self.images[i].to(fake.dtype), fake.clone() # a resumed training may compute in another precision
+            # a resumed training may compute in another precision
+            fake, self.images[i] = self.images[i].to(fake.dtype), fake.clone()
         return fake
 
-    def state_dict(self) -> dict: return dict(size=self.size, images=[x.cpu() for x in self.images], rng=self.rng.getstate())
+    def state_dict(self) -> dict:
+        return dict(size=self.size, images=[x.cpu() for x in self.images], rng=self.rng.getstate())
     def load_state_dict(self, state: dict):
         "Take over pictures and random state of another pool."
         version, internal, gauss = state['rng']
@@ -193,13 +196,15 @@ small_resnet = dict(arch='resnet', width=16, blocks=3, up='resize', norm='batch'
 class CycleGANSettings:
     "What can be chosen about CycleGAN; checked here."
     generator: dict = field(default_factory=lambda: dict(small_resnet)) # arch ('resnet' or 'unet') and its arguments
-    discriminator: dict = field(default_factory=lambda: dict(n_layers=2, width=32)) # arch ('patch', the default, or 'jury') and its arguments
+    # arch ('patch', the default, or 'jury') and its arguments
+    discriminator: dict = field(default_factory=lambda: dict(n_layers=2, width=32))
     init_std: float | None = None # standard deviation of the first weights; default: PyTorch's own start
     adversarial: str = 'lsgan' # which adversarial loss: lsgan, nonsaturating, minimax, wgan, wgan-gp, hinge
     gan: float = 1. # weight of the adversarial loss
     cycle: float = 5. # weight of the cycle loss
     identity: float = 2. # weight of the identity loss
-    weight_changes: list = field(default_factory=list) # later weights: [[progress, {"cycle": 12}], ...]; what an entry does not name stays as it is
+    # later weights: [[progress, {"cycle": 12}], ...]; what an entry does not name stays as it is
+    weight_changes: list = field(default_factory=list)
     identity_every: int = 4 # steps from one identity loss to the next; 0: never
     cycle_pool: int = 1 # the cycle loss compares means of squares of this side; 1: pixels
     gen_lr_coef: float = 1. # factor on the generators' learning rate
@@ -223,7 +228,8 @@ class CycleGANSettings:
         now = LossWeights(self.gan, self.cycle, self.identity)
         schedule = {0.: now}
         try:
-            for at, changes in sorted(self.weight_changes, key=lambda entry: entry[0]): schedule[float(at)] = now = replace(now, **changes)
+            for at, changes in sorted(self.weight_changes,
+                                      key=lambda entry: entry[0]): schedule[float(at)] = now = replace(now, **changes)
             if not 0 <= min(schedule) <= max(schedule) <= 1: raise ValueError
         except (TypeError, ValueError, IndexError) as e:
             raise ValueError(f'weight_changes={self.weight_changes!r}: a list of '
@@ -281,8 +287,9 @@ def gen_total(self: CycleGAN, losses, weights): return weights.total(losses)
 @patch
 def players(self: CycleGAN):
     "Both generators move together; the discriminators too, unless `disc_opts` is 2."
-    generators, discs = [self.photo2monet, self.monet2photo], dict(disc_monet=[self.disc_monet], disc_photo=[self.disc_photo])
-    return dict(generators=generators, **(discs if self.s.disc_opts == 2 else dict(discriminators=sum(discs.values(), []))))
+    both, discs = [self.photo2monet, self.monet2photo], [self.disc_monet, self.disc_photo]
+    if self.s.disc_opts == 1: return dict(generators=both, discriminators=discs)
+    return dict(generators=both, disc_monet=discs[:1], disc_photo=discs[1:])
 
 @patch
 def painters(self: CycleGAN): return dict(photo2monet=self.photo2monet, monet2photo=self.monet2photo)
@@ -298,10 +305,12 @@ def load_own_state(self: CycleGAN, state):
     for pool, s in zip(self.pools.values(), state['pools'], strict=True):
         pool.load_state_dict({**s, 'images': [x.to(device) for x in s['images']]})
 
+# %% ../nbs/11_cyclegan.ipynb #837fed51
 @patch(cls_method=True)
 def check(cls: CycleGAN, config):
     "Refuse settings of a run that do not fit together."
-    if config.crop % config.cycle_pool: raise ValueError(f'cycle_pool={config.cycle_pool}: allowed is a divisor of the crop ({config.crop})')
+    if config.crop % config.cycle_pool:
+        raise ValueError(f'cycle_pool={config.cycle_pool}: allowed is a divisor of the crop ({config.crop})')
     if config.compile is not None and gan_loss(config.adversarial).penalty:
         raise ValueError(f'compile={config.compile!r} with adversarial={config.adversarial!r}: torch.compile cannot differentiate twice, '
                          'as the gradient penalty does; leave one of them out')
@@ -309,9 +318,12 @@ def check(cls: CycleGAN, config):
 # %% ../nbs/11_cyclegan.ipynb #192b6ca8
 CycleGAN.presets = presets = dict(
     laptop=dict(),
-    studio=dict(size=128, crop=64, epochs=34, generator=dict(small_resnet, width=32, norm='instance'), discriminator=dict(n_layers=2, width=64), lr=2e-4),
-    sketcher=dict(size=160, crop=80, epochs=40, decay_start=2/3, generator=small_unet, discriminator=dict(n_layers=2, width=64), identity=.5, lr=5e-4),
+    studio=dict(size=128, crop=64, epochs=34, generator=dict(small_resnet, width=32, norm='instance'),
+                discriminator=dict(n_layers=2, width=64), lr=2e-4),
+    sketcher=dict(size=160, crop=80, epochs=40, decay_start=2/3, generator=small_unet,
+                  discriminator=dict(n_layers=2, width=64), identity=.5, lr=5e-4),
     painter=dict(size=256, crop=96, epochs=3, decay_start=.25, generator=dict(small_unet, squint=4, margin=32),
                  discriminator=dict(arch='jury', n_layers=2, width=64), gan=4., cycle_pool=4, identity=.5, lr=4e-4),
     paper=dict(size=286, crop=256, batch=1, epochs=200, generator=dict(arch='resnet', width=64, blocks=9),
-               discriminator=dict(n_layers=3, width=64), init_std=0.02, cycle=10., identity=5., identity_every=1, lr=2e-4))
+               discriminator=dict(n_layers=3, width=64), init_std=0.02, cycle=10., identity=5., identity_every=1,
+               lr=2e-4))

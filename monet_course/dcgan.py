@@ -327,9 +327,8 @@ def judge_digits(
 ) -> dict: # name -> number
     "What an eye asks, as numbers; `nearest` and `diverse` are 1 for real digits."
     fakes = fakes.clamp(-1, 1)
-    shares = digit_shares(fakes, classifier)
-    return dict(distance=frechet(classifier(fakes), classifier(held_out)), readable=shares.sum().item(),
-                modes=modes_covered(shares),
+    shares, distance = digit_shares(fakes, classifier), frechet(classifier(fakes), classifier(held_out))
+    return dict(distance=distance, readable=shares.sum().item(), modes=modes_covered(shares),
                 nearest=(nearest(fakes, train)[0].median()/nearest(held_out, train)[0].median()).item(),
                 diverse=diversity(fakes)/diversity(held_out), checkers=checkers(fakes))
 

@@ -21,22 +21,21 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from .data import unpaired_dls
-from .workshop.files import writing
-from .workshop.pictures import to_pil
-from .workshop.scenes import toy_pairs
-from .workshop.truth import lab, texture_error, tone_error
 from .cyclegan import CycleGAN
+from .data import unpaired_dls
 from .layers import checkerboard_energy
-from .workshop.core import check_choice
 from .metrics import kid
-from .workshop.features import feature_table, load_extractor
-from .workshop.truth import paired_scores
-from .workshop.devices import pick_device
 from .train import config_dls, make_learner
 from .workshop.checkpoint import check_finite
-from .workshop.run import RunConfig, make_config
+from .workshop.core import check_choice
+from .workshop.devices import pick_device
+from .workshop.features import feature_table, load_extractor
+from .workshop.files import writing
 from .workshop.method import frozen
+from .workshop.pictures import to_pil
+from .workshop.run import RunConfig, make_config
+from .workshop.scenes import toy_pairs
+from .workshop.truth import lab, paired_scores, texture_error, tone_error
 
 # %% ../nbs/16_experiments.ipynb #103b7d39
 class Unseen(NamedTuple):
@@ -80,7 +79,8 @@ class SeparateGenerators(CycleGAN):
 
     def gen_step(self, photo, monet, learn, player):
         first = super().gen_step(photo, monet, learn, 'photo2monet')
-        with frozen(self.photo2monet): super().gen_step(photo, monet, learn, 'monet2photo') # knowing the new photo2monet
+        # knowing the new photo2monet
+        with frozen(self.photo2monet): super().gen_step(photo, monet, learn, 'monet2photo')
         return first
 
 # %% ../nbs/16_experiments.ipynb #e213da4c
@@ -91,13 +91,15 @@ class WholeDiscriminatorLoss(CycleGAN):
 class SgdDiscriminators(CycleGAN):
     "Discriminators trained by plain gradient descent, at Adam's rate."
     name = 'sgd'
-    def optimizer(self, name, params, lr): return torch.optim.SGD(params, lr) if name in self.judges else super().optimizer(name, params, lr)
+    def optimizer(self, name, params, lr):
+        return torch.optim.SGD(params, lr) if name in self.judges else super().optimizer(name, params, lr)
 
 class WholeSgdDiscriminators(WholeDiscriminatorLoss, SgdDiscriminators):
     "Plain gradient descent on the discriminators' loss without its half."
     name = 'whole_sgd'
 
-learners = dict(joint=CycleGAN, separate=SeparateGenerators, whole=WholeDiscriminatorLoss, sgd=SgdDiscriminators, whole_sgd=WholeSgdDiscriminators)
+learners = dict(joint=CycleGAN, separate=SeparateGenerators, whole=WholeDiscriminatorLoss, sgd=SgdDiscriminators,
+                whole_sgd=WholeSgdDiscriminators)
 
 # %% ../nbs/16_experiments.ipynb #7eea4000
 COLUMNS = ['key', 'settings', 'seed', 'steps', 'seconds', *SCORES, 'gan_monet', 'cycle_photo', 'disc_monet']
@@ -109,9 +111,11 @@ def trial_data(
 ):
     "Batches for a trial; the length of an epoch does not depend on how many pictures there are."
     if config.data is not None: return config_dls(config)[0]
-    photo_set, painting_set = toy_pairs(config.scenes, config.size, seed=0)[0][:photos], toy_pairs(config.scenes, config.size, seed=1)[1][:paintings]
+    photo_set = toy_pairs(config.scenes, config.size, seed=0)[0][:photos]
+    painting_set = toy_pairs(config.scenes, config.size, seed=1)[1][:paintings]
     return unpaired_dls(photo_set, painting_set, size=config.size, crop=config.crop, bs=config.batch,
-                        epoch_len=config.epoch_len or config.scenes, seed=config.seed, device=pick_device(config.device))
+                        epoch_len=config.epoch_len or config.scenes, seed=config.seed,
+                        device=pick_device(config.device))
 
 @torch.no_grad()
 def paint_all(net, photos, batch=32):
@@ -130,7 +134,8 @@ def run_trial(
 ) -> tuple[dict, np.ndarray]: # a row of the table, and the paintings of the unseen photos
     "Train once and score the averaged painter; the losses are means over the last epoch."
     settings = dict(settings)
-    kind, photos, paintings = settings.pop('learner', 'joint'), settings.pop('photos', None), settings.pop('paintings', None)
+    kind = settings.pop('learner', 'joint')
+    photos, paintings = settings.pop('photos', None), settings.pop('paintings', None)
     check_choice('learner', kind, learners)
     config = make_config(learners[kind], data=data, **settings, seed=seed).settled()
     learn = make_learner(config, trial_data(config, photos, paintings), cbs=cbs)
@@ -157,15 +162,18 @@ def read_trials(
     "The trials that are done."
     if not Path(path).exists(): return []
     with open(path, newline='') as f: rows = list(csv.DictReader(f))
-    if rows and list(rows[0]) != COLUMNS: raise ValueError(f"{path}: not a table of trials; its columns are {', '.join(rows[0])}")
-    return [dict(key=r.pop('key'), settings=json.loads(r.pop('settings')), **{n: float(v) for n, v in r.items()}) for r in rows]
+    if rows and list(rows[0]) != COLUMNS:
+        raise ValueError(f"{path}: not a table of trials; its columns are {', '.join(rows[0])}")
+    return [dict(key=r.pop('key'), settings=json.loads(r.pop('settings')), **{n: float(v) for n, v in r.items()})
+            for r in rows]
 
 def write_trials(
     path, # the CSV file; replaced in one go
     rows: list[dict], # as `read_trials` gives them
 ):
     "Store the table."
-    def cell(name, value): return json.dumps(value) if name == 'settings' else f'{value:.6g}' if isinstance(value, float) else value
+    def cell(name, value):
+        return json.dumps(value) if name == 'settings' else f'{value:.6g}' if isinstance(value, float) else value
     with writing(Path(path)) as partial_file, open(partial_file, 'w', newline='') as f:
         writer = csv.DictWriter(f, COLUMNS)
         writer.writeheader()
@@ -183,15 +191,18 @@ def run_trials(
     report=print, # told a line for every trial
 ) -> list[dict]: # all rows of the table
     "Train every setting with every seed, each once; stopped at any moment, the next call goes on."
-    settings = {trial_key(s, 0): s for study in studies.values() for s in ({**(base or {}), **own} for own in study.values())}
+    settings = {trial_key(s, 0): s for study in studies.values()
+                for s in ({**(base or {}), **own} for own in study.values())}
     rows = read_trials(path)
-    missing = [(s, seed) for seed in seeds for s in settings.values() if trial_key(s, seed) not in {r['key'] for r in rows}]
+    missing = [(s, seed) for seed in seeds for s in settings.values()
+               if trial_key(s, seed) not in {r['key'] for r in rows}]
     if missing: unseen, extractor = unseen or unseen_scenes(), load_extractor(extractor)
     for i, (s, seed) in enumerate(missing, 1):
         row, _ = run_trial(s, seed, unseen, extractor, data)
         rows.append(dict(key=trial_key(s, seed), settings=s, **row))
         write_trials(path, rows)
-        report(f"{i} of {len(missing)}: tone {row['tone']:.2f}, texture {row['texture']:.3f}, KID {row['kid']:.0f}, {row['seconds']:.0f} s, seed {seed}, {s}")
+        report(f"{i} of {len(missing)}: tone {row['tone']:.2f}, texture {row['texture']:.3f}, KID {row['kid']:.0f}, "
+               f"{row['seconds']:.0f} s, seed {seed}, {s}")
     return rows
 
 # %% ../nbs/16_experiments.ipynb #37922cee
@@ -245,9 +256,11 @@ def draw_studies(
 ):
     "Every trial as a dot, every setting's mean as a bar."
     import matplotlib.pyplot as plt
-    lines = [(name if i == 0 else '', label, {**(base or {}), **own}) for name, study in studies.items() for i, (label, own) in enumerate(study.items())]
+    lines = [(name if i == 0 else '', label, {**(base or {}), **own}) for name, study in studies.items() for i,
+             (label, own) in enumerate(study.items())]
     at = np.cumsum([1.6 if name else 1 for name, *_ in lines])
-    fig, axes = plt.subplots(1, len(scores), figsize=(4.2*len(scores) + 2.5, .24*at[-1] + .8), sharey=True, layout='constrained', squeeze=False)
+    fig, axes = plt.subplots(1, len(scores), figsize=(4.2*len(scores) + 2.5, .24*at[-1] + .8), sharey=True,
+                             layout='constrained', squeeze=False)
     for ax, score in zip(axes[0], scores):
         for y, (_, _, settings) in zip(at, lines):
             values = picked(rows, settings, score)
@@ -262,13 +275,16 @@ def draw_studies(
 STUDY_BASE = dict(epochs=6, epoch_len=200, amp='bf16')
 SMALL_UNET = dict(arch='unet', levels=4, width=32, up='resize', norm='batch', skip=True)
 
-def with_resnet(**changes): return dict(generator=dict(arch='resnet', width=16, blocks=3, **{**dict(up='resize', norm='batch', skip=True), **changes}))
+def with_resnet(**changes):
+    return dict(generator=dict(arch='resnet', width=16, blocks=3,
+                               **{**dict(up='resize', norm='batch', skip=True), **changes}))
 
 every_step = dict(cycle=10., identity=.5, identity_every=1)
 STUDIES = {
     'generator': {'ResNet': {}, 'ResNet, no identity': dict(identity=0.), 'U-Net': dict(generator=SMALL_UNET),
                   'U-Net, no identity': dict(generator=SMALL_UNET, identity=0.)},
-    'identity weight': {'0': dict(identity=0.), '0.5': dict(identity=.5, identity_every=1), '5': dict(identity=5., identity_every=1)},
+    'identity weight': {'0': dict(identity=0.), '0.5': dict(identity=.5, identity_every=1),
+                        '5': dict(identity=5., identity_every=1)},
     'loss weights': {'constant': every_step, 'jump': dict(every_step, weight_changes=[[.5, dict(gan=1.5, cycle=12.)]])},
     'up-sampling': {'resize': {}, 'transpose': with_resnet(up='transpose'), 'shuffle': with_resnet(up='shuffle')},
     'pool': {'50': {}, 'off': dict(pool=0)},

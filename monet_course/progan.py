@@ -105,6 +105,7 @@ def set_stage(
     net.stage, net.alpha = stage, float(alpha)
     return net
 
+# %% ../nbs/23_progan.ipynb #5b4a9b4e
 class ProGenerator(nn.Module):
     "z (n, latent) -> pictures (n, 3, 4 * 2**stage, 4 * 2**stage), about -1 to 1."
     def __init__(self,

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['flat_then_linear', 'Ema', 'gan_learner', 'Config', 'config_dls', 'Run', 'begin_with', 'make_learner',
-           'starting_point', 'run_to_resume', 'what_to_do', 'seconds_a_step', 'about', 'introduce', 'begin',
-           'say_where', 'say_end', 'fit']
+           'starting_point', 'run_to_resume', 'what_to_do', 'seconds_a_step', 'about', 'introduce', 'begin', 'fit']
 
 # %% ../nbs/12_train.ipynb #efcbb119
 import gc
 import random
+import sys
 import time
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -18,25 +18,27 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn as nn
+from PIL import Image
 from fastcore.basics import patch
 from fastcore.foundation import L
 from fastcore.meta import delegates
-from PIL import Image
+from torch import nn
 
 from .cyclegan import CycleGAN, CycleGANSettings
 from .data import picture_folders, unpaired_dls
 from .jury import Jury
-from .workshop.checkpoint import Checkpoint, load_training_state, random_state, read_checkpoint, set_random_state, stop_on_signal
+from .workshop.checkpoint import (Checkpoint, load_training_state, random_state, read_checkpoint,
+                                              set_random_state, stop_on_signal)
 from .workshop.core import one_line
-from .workshop.devices import autocast, pick_device, pick_layout, pick_precision, same_shapes
+from .workshop.devices import autocast, pick_device, pick_layout, same_shapes
 from .workshop.files import sweep
 from .workshop.learner import TwoPlayerLearner, refuse
 from .workshop.log import LossLog, Previews
 from .workshop.method import Method, check_sizes, find_method, networks
 from .workshop.processes import SingleProcess, find_team
 from .workshop.recipes import Recipe, recipe, usual_side
-from .workshop.run import CONFIGS, RunConfig, RunFolder, lengthen, make_config, plain_words
+from .workshop.run import (CONFIGS, RunConfig, RunFolder, lengthen, make_config, plain_words, say_end,
+                                       say_where)
 from .workshop.scenes import toy_pairs
 
 from fastai.callback.schedule import ParamScheduler
@@ -115,7 +117,8 @@ CONFIGS[CycleGAN] = Config
 def config_dls(
     config: RunConfig, # settled
     share: tuple = (0, 1), # number of this process, and how many there are
-) -> tuple[DataLoaders, torch.Tensor, torch.Tensor | None]: # data, preview photos (n, 3, h, w), their true paintings or None
+) -> tuple[DataLoaders, torch.Tensor,
+           torch.Tensor | None]: # data, preview photos (n, 3, h, w), their true paintings or None
     "The data that `config` asks for; the generated landscapes' photos and paintings show different scenes."
     kwargs = dict(size=config.size, crop=config.crop, bs=config.batch, epoch_len=config.epoch_len, seed=config.seed,
                   num_workers=config.workers, device=pick_device(config.device), share=share)
@@ -123,7 +126,8 @@ def config_dls(
         test_photos, test_paintings = toy_pairs(64, config.size, seed=2)
         (train_photos, _), (_, train_paintings) = (toy_pairs(config.scenes, config.size, seed=seed) for seed in (0, 1))
         dls = unpaired_dls(train_photos, train_paintings, test_photos, test_paintings, **kwargs)
-        photos, paintings = [torch.from_numpy(p[:8]).permute(0, 3, 1, 2) / 127.5 - 1 for p in (test_photos, test_paintings)]
+        photos, paintings = [torch.from_numpy(p[:8]).permute(0, 3, 1, 2) / 127.5 - 1
+                             for p in (test_photos, test_paintings)]
         return dls, photos, paintings
     found = picture_folders(**config.folders)
     dls = unpaired_dls(found.photos, found.monets, found.test_photos, found.test_monets, on_broken='skip', **kwargs)
@@ -169,7 +173,8 @@ def begin_with(
             if not own:
                 raise ValueError(f'start={str(start)!r}: there is no {name} in this run; '
                                  'a training can begin with the networks of its own method only')
-            if isinstance(net, Jury) and not any(k.startswith('heads.') for k in own): net = net.patch # the other judges are new
+            # the other judges are new
+            if isinstance(net, Jury) and not any(k.startswith('heads.') for k in own): net = net.patch
             net.load_state_dict(own)
     except RuntimeError as e:
         raise ValueError(f'start={str(start)!r}: its networks are not the ones that generator and discriminator describe: '
@@ -199,10 +204,12 @@ def starting_point(
     "The settings of a preset; 'auto' looks at pictures and machine."
     method = find_method(changes.get('method', 'cyclegan'))
     presets = method.presets
-    if preset not in ('auto', *presets): raise ValueError(f"preset={preset!r}: choose one of auto, {', '.join(presets)}")
+    if preset not in ('auto', *presets):
+        raise ValueError(f"preset={preset!r}: choose one of auto, {', '.join(presets)}")
     if preset == 'painter' and not changes.get('start'):
         raise ValueError("preset='painter' is a second part: start= names a run of preset='sketcher'")
-    folders, chosen = make_config(method, **{name: changes.get(name) for name in ('data', 'photos', 'monets')}).folders, None
+    folders, chosen = make_config(method,
+                                  **{name: changes.get(name) for name in ('data', 'photos', 'monets')}).folders, None
     found = picture_folders(**folders) if folders else None
     larger = max(len(found.photos), len(found.monets)) if found else 0
     if preset == 'auto' and found:
@@ -214,7 +221,8 @@ def starting_point(
     elif preset == 'auto': base = dict(next(iter(presets.values()), {}))
     else: base = dict(presets[preset])
     if 'crop' in changes: base.pop('size', None) # another square, another scale
-    if found and not chosen and preset != 'paper': base['epoch_len'] = max(larger, 800) # what the presets' epochs were made for
+    # what the presets' epochs were made for
+    if found and not chosen and preset != 'paper': base['epoch_len'] = max(larger, 800)
     if 'epochs' in changes: base.pop('epoch_len', None) # these are passes over the pictures
     return base, chosen
 
@@ -227,11 +235,13 @@ def run_to_resume(
 ): # a `Run` whose `config` has the changes that are allowed
     "The run that goes on, with its own settings and what belongs to the machine."
     if data is not None and not (Path(resume)/'config.json').exists():
-        raise ValueError(f'resume={str(resume)!r}: not the folder of a run. Two folders of pictures: photos= and monets=')
+        raise ValueError(f'resume={str(resume)!r}: not the folder of a run. Two folders of pictures: photos= and '
+                         'monets=')
     take = lambda *names: {name: changes.pop(name) for name in names if changes.get(name) is not None}
     run, moved = Run(resume), {name: str(path) for name, path in take('photos', 'monets').items()}
     here = take('device', 'amp', 'workers', 'save_minutes') # of the machine, not of the training
-    more, method = changes.pop('epochs', None), changes.pop('method', None) # the class may have to be given, for launch and torchrun
+    # the class may have to be given, for launch and torchrun
+    more, method = changes.pop('epochs', None), changes.pop('method', None)
     if method is not None and find_method(method).name != run.config.method:
         raise ValueError(f'method={find_method(method).name!r}: this run is of {run.config.method!r}')
     if changes or preset != 'auto':
@@ -259,7 +269,8 @@ def what_to_do(
         return None, make_config(**{**base, **changes}).settled(), chosen
     run = run_to_resume(resume, preset, data, changes)
     sweep(run.path)
-    if not run.checkpoint.exists(): print(f'{run.path}: stopped before its first checkpoint, so it begins at the beginning')
+    if not run.checkpoint.exists():
+        print(f'{run.path}: stopped before its first checkpoint, so it begins at the beginning')
     return run, run.config, None
 
 # %% ../nbs/12_train.ipynb #f1789ec1
@@ -302,7 +313,8 @@ def introduce(
     "Say what was found, what was chosen and why, and how long it will take."
     found, data = picture_folders(**config.folders), dls.train.dataset
     photos, monets = map(len, data.sets)
-    print(f'Pictures: {photos:,} in {found.photos[0].parent}, to be painted like the {monets:,} in {found.monets[0].parent}')
+    print(f'Pictures: {photos:,} in {found.photos[0].parent}, to be painted like the {monets:,} in '
+          f'{found.monets[0].parent}')
     if (few := min(photos, monets)) < 100: print(f'{few} are few: some hundreds of each kind are usual')
     why = f"preset '{chosen.preset}', for {chosen.why}. Squares" if chosen else 'squares'
     print(f'Settings: {why} of {config.crop} pixels out of pictures scaled to {config.size}, '
@@ -324,7 +336,8 @@ def begin(
 ) -> tuple: # the `Run`, with its learner; does it go on from a checkpoint?
     "Everything that a training needs. The folder is made last, so that a wrong argument leaves nothing behind."
     run, config, chosen = team.first(lambda: what_to_do(resume, preset, data, changes))
-    here = replace(config, device=team.device(config.device)) # config.json keeps what was given: a run may go on elsewhere
+    # config.json keeps what was given: a run may go on elsewhere
+    here = replace(config, device=team.device(config.device))
     dls, photos, truth = config_dls(here, (team.rank, team.world))
     goes_on = run is not None and run.checkpoint.exists() # then the networks come from there
     learn = make_learner(replace(config, start=None) if goes_on else config, dls, team=team)
@@ -336,28 +349,6 @@ def begin(
     team.start(learn, config.seed)
     if goes_on: load_training_state(learn, read_checkpoint(run.checkpoint))
     return run, goes_on
-
-# %% ../nbs/12_train.ipynb #5386af9f
-def say_where(run, steps):
-    "Where a run goes on, or that it is over."
-    learn, usual = run.learn, pick_precision(run.learn.dls.device)
-    if learn.step >= steps:
-        print(f'{run.path}: finished, after {steps:,} steps. More of it: fit(resume={str(run.path)!r}, epochs={2*run.config.epochs}). '
-              f'A new training with its networks: start={str(run.path)!r}')
-        return
-    if run.config.amp not in ('fp32', usual):
-        print(f"It goes on in {run.config.amp}, as it began. This device is made for {usual}: amp='auto' with resume= takes that")
-    print(f'{run.path}: goes on after step {learn.step:,} of {steps:,}')
-
-def say_end(run, steps, before, saved):
-    "How a run ended that was at step `before` when it began, and what can be done next."
-    at, again = run.learn.step, f'Go on with fit(resume={str(run.path)!r})'
-    if run.stopped: print(f'\nStopped after step {at} of {steps}; all is saved. {again}')
-    elif at < steps: print(f'Ended by a callback after step {at} of {steps}; saved up to step {saved}. {again}')
-    elif (run.recipe or '').startswith('sketcher') and before < steps and steps > 2000:
-        folders = ', '.join(f'{name}={path!r}' for name in ('data', 'photos', 'monets') if (path := getattr(run.config, name)))
-        print(f"It paints tint and light. For strokes, some minutes more: fit({folders}, preset='painter', start={str(run.path)!r}). "
-              "It needs pip install 'monet_course[jury]'")
 
 # %% ../nbs/12_train.ipynb #c6956ed2
 @delegates(Config)
@@ -393,3 +384,6 @@ def fit(
 
 # %% ../nbs/12_train.ipynb #c0fb9a3b
 fit.__delwrap__ = Config
+
+if __name__ == '__main__' and globals().get('__package__'): # a notebook is __main__ too, but in no package
+    sys.exit('The command is monet_fit, or python -m monet_course.apps.fit')

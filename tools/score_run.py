@@ -26,7 +26,7 @@ from monet_course.workshop.truth import reinhard
 from monet_course.metrics import kid, memorisation_distance
 from monet_course.workshop.features import EXTRACTORS, feature_table, load_extractor
 from monet_course.workshop.pictures import read_picture
-from monet_course.paint import weights_file
+from monet_course.workshop.run import weights_file
 
 
 def pictures(folder, size):

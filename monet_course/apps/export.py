@@ -17,17 +17,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..paint import CommonNorm, DIRECTIONS, Painter, pad_to
+from ..paint import CommonNorm, Painter, pad_to
 from ..workshop.core import command_parser, ends_with
 from ..workshop.files import writing
 from ..workshop.registry import declared
+from ..workshop.run import DIRECTIONS
 
 # %% ../../nbs/apps/export.ipynb #ab660eea
 OPSET = 18
 
 def need_onnx():
     "The packages `onnx` and `onnxruntime`, or how to get them."
-    try: import onnx, onnxruntime, onnxscript
+    try: import onnx, onnxruntime, onnxscript # noqa: F401
     except ImportError as e:
         raise ImportError(f"{e.name} is not installed; pip install 'monet_course[onnx]' brings it") from None
     return onnx, onnxruntime

@@ -108,6 +108,7 @@ def opener(watch):
     for handler in (ProxyHandler(), Http(), Https()): made.add_handler(handler)
     return made
 
+# %% ../../nbs/apps/fetch.ipynb #98a2a062
 def ask(url, headers, watch, patience):
     "Ask for a file and follow redirects: the answer, whatever it is."
     seen, open_ = set(), opener(watch).open

@@ -38,7 +38,8 @@ def fit_arguments(
     except ValueError as e: sys.exit(print(f'monet_fit: {e}', file=sys.stderr) or 2)
     examples = '', 'gan-getting-started', '--photos horses --monets zebras', '--resume runs/2026-11-21-093000'
     parser = ArgumentParser('monet_fit', description=monet_fit.__doc__, formatter_class=RawDescriptionHelpFormatter,
-                            epilog='\n'.join(['examples:', *(f'  monet_fit {example}'.rstrip() for example in examples)]))
+                            epilog='\n'.join(['examples:',
+                                              *(f'  monet_fit {example}'.rstrip() for example in examples)]))
     parser.add_argument('data', nargs='*', help=docments(fit)['data'])
     for name in ['resume', 'out', 'preset']: parser.add_argument(f'--{name}', help=docments(fit)[name])
     comments = setting_comments(method)
@@ -46,7 +47,8 @@ def fit_arguments(
         if f.name == 'data': continue
         kind = next((t for t in (int, float, str) if f.type in (t, t | None)), as_json)
         default = f' (without a folder {f.default})' if f.default not in (None, MISSING) else ''
-        parser.add_argument('--' + f.name.replace('_', '-'), type=kind, metavar=f.name.upper(), help=(comments[f.name] or '') + default)
+        parser.add_argument('--' + f.name.replace('_', '-'), type=kind, metavar=f.name.upper(),
+                            help=(comments[f.name] or '') + default)
     given = {name: value for name, value in vars(parser.parse_args(args)).items() if value not in (None, [])}
     if len(folders := given.pop('data', [])) > 1:
         parser.error(f'two folders: --photos {folders[0]!r} --monets {folders[1]!r}')

@@ -28,7 +28,8 @@ def member(rank, world, port, settings, answer):
     if rank or not sys.stdout.isatty(): sys.stdout = open(os.devnull, 'w') # no bar where nobody sees it
     try: answer.send((fit(**settings).path, None))
     except BaseException as e: # the first process tells what happened, the others may only have missed it
-        if not isinstance(e, (ValueError, OSError, MemoryError)): e = RuntimeError(f'process {rank}: {type(e).__name__}: {e}')
+        if not isinstance(e, (ValueError, OSError, MemoryError)):
+            e = RuntimeError(f'process {rank}: {type(e).__name__}: {e}')
         answer.send((None, e))
         sys.exit(1)
 
@@ -64,7 +65,9 @@ def gather(team, pipes):
             for pipe in ready:
                 rank = waiting.pop(pipe)
                 try: path, error = pipe.recv()
-                except EOFError: troubles.append((0, rank, RuntimeError(f'process {rank} ended without a word (killed, or out of memory)')))
+                except EOFError:
+                    lost = RuntimeError(f'process {rank} ended without a word (killed, or out of memory)')
+                    troubles.append((0, rank, lost))
                 else:
                     found = path or found
                     if error: troubles.append((1 + (type(error) is RuntimeError), rank, error))

@@ -10,10 +10,11 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-from ..paint import DIRECTIONS, Painter, check_settings, weights_file
+from ..paint import Painter, check_settings
 from ..workshop.core import command_parser, ends_with
 from ..workshop.folders import folder_jobs, output_names
 from ..workshop.pictures import ENDINGS, FORMATS, WORKING_SIZE
+from ..workshop.run import DIRECTIONS, weights_file
 
 # %% ../../nbs/apps/paint.ipynb #be9f2cfa
 def file_jobs(

@@ -10,7 +10,7 @@ from copy import deepcopy
 from functools import partial
 
 import torch
-import torch.nn as nn
+from torch import nn
 
 from .core import Wrong, attempt, check, same
 from ..train import flat_then_linear
@@ -19,14 +19,17 @@ from ..train import flat_then_linear
 @check
 def check_epoch(epoch):
     for photos, monets, batch in [(7038, 300, 4), (1200, 300, 16), (100, 30, 16), (50, 500, 8)]:
-        got, where = attempt(epoch, photos, monets, batch), f'for {photos} photos, {monets} Monets and batches of {batch}'
+        got, where = attempt(epoch, photos, monets,
+                             batch), f'for {photos} photos, {monets} Monets and batches of {batch}'
         if not isinstance(got, (tuple, list)) or len(got) != 2:
             raise Wrong('return two numbers: steps in an epoch, and how often each Monet is shown')
         steps, larger = max(photos, monets)//batch, max(photos, monets)
         for g, what in zip(got, ('the number of steps', 'how often each Monet is shown')):
             same(g, 1., what, tol=1e9) # a number at all?
-        if got[0] == min(photos, monets)//batch: raise Wrong(f'{got[0]} steps are not right {where}: the larger set decides')
-        if got[0] == steps + 1: raise Wrong(f'{got[0]} is one step too many {where}: a batch that is not full is left out')
+        if got[0] == min(photos, monets)//batch:
+            raise Wrong(f'{got[0]} steps are not right {where}: the larger set decides')
+        if got[0] == steps + 1:
+            raise Wrong(f'{got[0]} is one step too many {where}: a batch that is not full is left out')
         if got[0] == larger/batch != steps: raise Wrong(f'{float(got[0]):.2f} steps {where}: only whole ones are made')
         same(got[0], steps, f'the number of steps {where}')
         if got[1] == steps/monets: raise Wrong(f'a step shows {batch} Monets, not one')
@@ -39,18 +42,21 @@ def check_epoch(epoch):
 def check_factor(factor):
     for steps, start in [(10, .5), (7, 0.), (8, .25), (12, .75), (5, 1.)]:
         got = [attempt(factor, step, steps, start) for step in range(steps)]
-        wanted, where = [flat_then_linear(step/steps, start) for step in range(steps)], f'of {steps} steps with start={start}'
+        wanted, where = [flat_then_linear(step/steps, start)
+                         for step in range(steps)], f'of {steps} steps with start={start}'
         for step, g in enumerate(got): same(g, 1., f'the factor in step {step} {where}', tol=1e9) # a number at all?
         if start == 1 and min(got) < 1: raise Wrong('with start=1 the factor never falls')
         if start < 1 and max(got) - min(got) < 1e-6: raise Wrong(f'the factor is always {got[0]:.3g}; it should fall')
-        if got[-1] < 1e-6 < wanted[-1]: raise Wrong(f'the last {where} learns nothing: the line should reach 0 one step later')
+        if got[-1] < 1e-6 < wanted[-1]:
+            raise Wrong(f'the last {where} learns nothing: the line should reach 0 one step later')
         if start == .5 and got[1] < 1: raise Wrong('the factor falls from the beginning')
         if start == .5 and max(abs(a - b) for a, b in zip(got[1:], got)) > .4:
             raise Wrong('the factor jumps where the descent begins; the line should start at 1')
         for step, (g, w) in enumerate(zip(got, wanted)): same(g, w, f'the factor in step {step} {where}')
 
 # %% ../../nbs/exercises/12_train.ipynb #a923406f
-def _gan_step(painter, judge, opt_painter, opt_judge, photo, monet, clear_painter=True, clear_judge=True, goal=1., half=.5,
+def _gan_step(painter, judge, opt_painter, opt_judge, photo, monet, clear_painter=True, clear_judge=True, goal=1.,
+              half=.5,
               judge_first=False, step_painter=True, step_judge=True, keep=False, again=False, real=1.):
     "One step, with the mistakes that are made in it."
     if clear_judge == 'early': opt_judge.zero_grad()
@@ -62,7 +68,8 @@ def _gan_step(painter, judge, opt_painter, opt_judge, photo, monet, clear_painte
     def move_judge():
         if clear_judge is True: opt_judge.zero_grad()
         seen = painter(photo) if again else fake
-        (half*((judge(monet) - real)**2).mean() + half*((judge(seen if keep else seen.detach()) - (1 - real))**2).mean()).backward()
+        (half*((judge(monet) - real)**2).mean()
+         + half*((judge(seen if keep else seen.detach()) - (1 - real))**2).mean()).backward()
         if step_judge: opt_judge.step()
     for move in (move_judge, move_painter) if judge_first else (move_painter, move_judge): move()
 
@@ -73,7 +80,8 @@ def _steps(step, painter, judge, batches):
     painter.register_forward_hook(lambda *_: painted.append(1))
     painter[0].weight.register_hook(lambda _: told.append(1))
     for photo, monet in batches: step(painter, judge, *opts, photo, monet)
-    return [torch.cat([p.detach().flatten() for p in net.parameters()]) for net in (painter, judge)], len(painted), len(told)
+    return [torch.cat([p.detach().flatten() for p in net.parameters()])
+            for net in (painter, judge)], len(painted), len(told)
 
 @check
 def check_gan_step(gan_step):
@@ -84,24 +92,29 @@ def check_gan_step(gan_step):
     try: got, painted, told = _steps(lambda *args: attempt(gan_step, *args), painter, judge, batches)
     except Wrong as e:
         if 'second time' in str(e):
-            raise Wrong("the judge's loss runs back into the painter, whose graph is used up; detach the pictures for the judge") from None
+            raise Wrong("the judge's loss runs back into the painter, whose graph is used up; detach the pictures for "
+                        "the judge") from None
         if 'modified by an inplace operation' in str(e):
             raise Wrong('a network was moved while a loss still had to run back through it: the painter goes first, and the judge is shown '
                         'pictures that are detached') from None
         raise
     for name, before, after in zip(('painter', 'judge'), start, got):
-        if torch.equal(before, after): raise Wrong(f'the {name} does not move; is there a `backward` and a `step` for it?')
+        if torch.equal(before, after):
+            raise Wrong(f'the {name} does not move; is there a `backward` and a `step` for it?')
         if not after.isfinite().all(): raise Wrong(f'the weights of the {name} are no longer finite numbers')
     if painted > 2: raise Wrong(f'the painter painted {painted} times in two steps; once a step is enough')
     if told > 2: raise Wrong("the judge's loss runs back into the painter; detach the pictures for the judge")
     def is_like(**mistake):
         other = _steps(partial(_gan_step, **mistake), painter, judge, batches)[0]
         return all(torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in zip(got, other))
-    for says, mistake in [("the judge's step has the painter's loss in it: clear the judge's gradients before its own `backward`",
+    for says, mistake in [("the judge's step has the painter's loss in it: clear the judge's gradients before its own "
+                           "`backward`",
                            dict(clear_judge='early')),
-                          ("the judge's gradients are never cleared: those of the painter's loss and of earlier steps add up",
+                          ("the judge's gradients are never cleared: those of the painter's loss and of earlier steps "
+                           "add up",
                            dict(clear_judge=False)),
-                          ('the painter still feels its gradients of the step before: clear them', dict(clear_painter=False)),
+                          ('the painter still feels its gradients of the step before: clear them',
+                           dict(clear_painter=False)),
                           ('neither optimiser is cleared: gradients of earlier steps add up',
                            dict(clear_painter=False, clear_judge=False)),
                           ('the painter wants its pictures to be called real: its target is 1', dict(goal=0.)),
@@ -110,7 +123,8 @@ def check_gan_step(gan_step):
                           ('the judge goes first; it should be the painter', dict(judge_first=True))]:
         if is_like(**mistake): raise Wrong(says)
     if is_like(): return
-    for name, a, b in zip(('painter', 'judge'), *(_steps(step, painter, judge, batches[:1])[0] for step in (gan_step, _gan_step))):
+    for name, a, b in zip(('painter', 'judge'),
+                          *(_steps(step, painter, judge, batches[:1])[0] for step in (gan_step, _gan_step))):
         if not torch.allclose(a, b, rtol=1e-4, atol=1e-6):
             raise Wrong(f'after one step the {name} is not where it should be; look at its loss once more')
     raise Wrong('the first step is right, and the second is not: what is left over from the first?')
@@ -134,7 +148,8 @@ def check_scaled_step(scaled_step):
     for name, moved, right in (('painter', moved_painter, 3.), ('judge', moved_judge, 5.)):
         if moved == 0: raise Wrong(f'the {name} does not move')
         if moved == 8*right:
-            raise Wrong(f'the step of the {name} is too long by the scale: `scaler.step` makes it, and divides the gradients first')
+            raise Wrong(f'the step of the {name} is too long by the scale: `scaler.step` makes it, and divides the '
+                        'gradients first')
         if moved == right/8:
             raise Wrong(f'the step of the {name} is too short by the scale: was its loss multiplied before `backward`?')
         same(moved, right, f'the length of the step of the {name}')
@@ -145,7 +160,8 @@ def check_scaled_step(scaled_step):
     if moved_judge != 0: raise Wrong("the judge's gradients overflowed, and it was moved all the same")
     if moved_painter == 0: raise Wrong("the judge's gradients overflowed, and the painter was not moved either")
     if scale != 2.**126:
-        raise Wrong(f'only the judge overflowed: the scale should be halved, and changed by a factor of {scale/2.**127:g}')
+        raise Wrong('only the judge overflowed: the scale should be halved, and changed by a factor of '
+                    f'{scale/2.**127:g}')
     moved_painter, moved_judge, scale = step(2.**127, 8., 8.)
     if moved_painter or moved_judge: raise Wrong('all gradients overflowed, and somebody moved')
     if scale == 2.**125: raise Wrong('both overflowed, and the scale was halved twice; update once, after both')
@@ -187,7 +203,8 @@ def check_snapshot(snapshot):
         raise Wrong("'opt' should be the optimiser's state")
     if not got['opt']['state']: raise Wrong("'opt' has settings in it, but not what Adam remembers of the gradients")
     if not isinstance(got['random'], torch.Tensor) or got['random'].dtype != torch.uint8:
-        raise Wrong("'random' should be the state of torch's random numbers, a tensor of bytes; a seed only says where they began")
+        raise Wrong("'random' should be the state of torch's random numbers, a tensor of bytes; a seed only says where "
+                    "they began")
     kept = deepcopy(got)
     goes_on = train(3)
     for name in ('net', 'opt'):
@@ -195,9 +212,12 @@ def check_snapshot(snapshot):
             raise Wrong(f'{name!r} in your snapshot goes on training: it holds the live tensors; copy them')
     net.load_state_dict(got['net']); opt.load_state_dict(got['opt'])
     try: torch.set_rng_state(got['random'])
-    except (RuntimeError, TypeError) as e: raise Wrong(f"'random' is not a state of torch's random numbers: {e}") from None
+    except (RuntimeError, TypeError) as e:
+        raise Wrong(f"'random' is not a state of torch's random numbers: {e}") from None
     again = train(3)
     if not torch.equal(got['random'], random):
-        raise Wrong("after the snapshot was loaded other random numbers were drawn: 'random' is not the state of the moment")
+        raise Wrong("after the snapshot was loaded other random numbers were drawn: 'random' is not the state of the "
+                    "moment")
     if again != goes_on:
-        raise Wrong(f'the loss after the snapshot was {goes_on[-1]:.6f}, and {again[-1]:.6f} when the training went on from it')
+        raise Wrong(f'the loss after the snapshot was {goes_on[-1]:.6f}, and {again[-1]:.6f} when the training went on '
+                    'from it')

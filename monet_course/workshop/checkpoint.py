@@ -18,10 +18,10 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-import torch.nn as nn
 from fastcore.basics import patch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from .core import one_line
 from .files import writing
@@ -49,7 +49,8 @@ def set_random_state(
     random.setstate((version, tuple(internal), gauss))
     np.random.set_state(tuple(state['numpy']))
     torch.set_rng_state(state['torch'].cpu())
-    if device.type == 'cuda' and (cards := state['cuda']): torch.cuda.set_rng_state(cards[min(device.index or 0, len(cards) - 1)].cpu(), device)
+    if device.type == 'cuda' and (cards := state['cuda']):
+        torch.cuda.set_rng_state(cards[min(device.index or 0, len(cards) - 1)].cpu(), device)
     if device.type == 'mps' and state.get('mps') is not None: torch.mps.set_rng_state(state['mps'].cpu())
 
 # %% ../../nbs/workshop/checkpoint.ipynb #e0e896cc
@@ -59,15 +60,18 @@ def training_state(learn: TwoPlayerLearner) -> dict:
     "Everything that the rest of a training depends on."
     log = learn.loss_log if hasattr(learn, 'loss_log') else None
     own = dict(method=learn.model.own_state(), random=random_state(learn.dls.device),
-               log=dict(sums={name: torch.as_tensor(x).cpu() for name, x in log.sums.items()}, counts=log.counts) if log else None)
-    return dict(format=FORMAT, step=learn.step, nets=learn.model.state_dict(), ema=learn.ema.net.state_dict(), opt=learn.opt.state_dict(),
+               log=dict(sums={name: torch.as_tensor(x).cpu() for name, x in log.sums.items()}, counts=log.counts) if log
+               else None)
+    return dict(format=FORMAT, step=learn.step, nets=learn.model.state_dict(), ema=learn.ema.net.state_dict(),
+                opt=learn.opt.state_dict(),
                 scaler=learn.scaler.state_dict(), own=learn.team.every(own)) # what each process has for itself
 
 # %% ../../nbs/workshop/checkpoint.ipynb #22a88946
 def load_training_state(learn: TwoPlayerLearner, state: dict):
     "Bring `learn` to exactly where `state` was taken."
     if len(state['own']) != learn.team.world:
-        raise ValueError(f"the checkpoint is of {len(state['own'])} process(es), here are {learn.team.world}: go on with as many as before")
+        raise ValueError(f"the checkpoint is of {len(state['own'])} process(es), here are {learn.team.world}: go on "
+                         "with as many as before")
     own = state['own'][learn.team.rank]
     if learn.opt is None: learn.create_opt()
     try:
@@ -76,7 +80,8 @@ def load_training_state(learn: TwoPlayerLearner, state: dict):
         learn.opt.load_state_dict(state['opt'])
     except (RuntimeError, ValueError) as e:
         raise ValueError(f'the checkpoint holds other networks than the settings describe: {one_line(e)[:200]}') from None
-    if learn.scaler.is_enabled() and state['scaler']: learn.scaler.load_state_dict(state['scaler']) # else it goes on in another precision
+    # else it goes on in another precision
+    if learn.scaler.is_enabled() and state['scaler']: learn.scaler.load_state_dict(state['scaler'])
     learn.model.load_own_state(own['method'])
     if own['log'] and hasattr(learn, 'loss_log'):
         learn.loss_log.sums = {name: x.to(learn.dls.device) for name, x in own['log']['sums'].items()}
@@ -91,17 +96,21 @@ def read_checkpoint(
 ) -> dict: # as `training_state` makes it; raises `ValueError` that names the file
     "A whole checkpoint of this version; anything else is refused, and nothing in it can run."
     try:
-        with zipfile.ZipFile(path) as parts: # PyTorch writes a checksum for each part, and does not look at it when it reads
+        # PyTorch writes a checksum for each part, and does not look at it when it reads
+        with zipfile.ZipFile(path) as parts:
             if (part := parts.testzip()): raise ValueError(f'{part} is not what was written')
         state = torch.load(path, map_location=device, weights_only=True)
     except OSError: raise
     except pickle.UnpicklingError:
-        raise ValueError(f'{path}: holds more than numbers, or is damaged; it is not opened, since it could run a program') from None
+        raise ValueError(f'{path}: holds more than numbers, or is damaged; it is not opened, since it could run a '
+                         'program') from None
     except Exception as e:
-        raise ValueError(f'{path}: damaged, or not a checkpoint ({type(e).__name__}); take another copy, or start the training anew') from None
+        raise ValueError(f'{path}: damaged, or not a checkpoint ({type(e).__name__}); take another copy, or start the '
+                         'training anew') from None
     known = state.get('format') if isinstance(state, dict) else None
     if known == 2: # it knew CycleGAN only
-        own = [{'method': dict(pools=one['pools']), **{k: v for k, v in one.items() if k != 'pools'}} for one in state['own']]
+        own = [{'method': dict(pools=one['pools']), **{k: v for k, v in one.items() if k != 'pools'}}
+               for one in state['own']]
         return {**state, 'format': FORMAT, 'own': own}
     if known != FORMAT:
         raise ValueError(f'{path}: a checkpoint of format {known}, this version of monet_course reads 2 and {FORMAT}; '
@@ -170,11 +179,13 @@ class Checkpoint(Callback):
 
     def before_fit(self): self.saved = time.monotonic()
     def after_batch(self):
-        if self.learn.whole and self.learn.step % self.learn.team.ask_every == 0: self.save_or_stop(time.monotonic() - self.saved > 60 * self.minutes)
+        if self.learn.whole and self.learn.step % self.learn.team.ask_every == 0:
+            self.save_or_stop(time.monotonic() - self.saved > 60 * self.minutes)
     def after_epoch(self):
         if not self.stopped: self.save_or_stop(True)
     def after_cancel_fit(self): # another callback ends the training: EarlyStopping and its kind come before the save of the epoch
-        if not self.stopped and self.learn.whole and self.learn.team.world == 1: self.save() # of several processes, others may not know of it
+        # of several processes, others may not know of it
+        if not self.stopped and self.learn.whole and self.learn.team.world == 1: self.save()
 
     def save_or_stop(self, due):
         "All processes save, or none; all stop, or none."

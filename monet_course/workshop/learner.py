@@ -15,7 +15,8 @@ from fastcore.basics import patch
 from .devices import same_shapes
 from .method import Method, check_players, check_state, player_of
 
-from fastai.callback.core import Callback, CancelBackwardException, CancelBatchException, CancelEpochException, CancelFitException, CancelStepException, CancelTrainException
+from fastai.callback.core import (Callback, CancelBackwardException, CancelBatchException, CancelEpochException,
+                                  CancelFitException, CancelStepException, CancelTrainException)
 from fastai.callback.progress import ProgressCallback
 from fastai.learner import AvgSmoothLoss, Learner, Metric
 from fastai.optimizer import OptimWrapper, _BaseOptimizer
@@ -34,7 +35,8 @@ class GanOptimizer(_BaseOptimizer):
     @property
     def param_lists(self): return [pl for w in self.wrapped for pl in w.param_lists]
     @property
-    def hypers(self): return [{k: v for k, v in h.items() if isinstance(v, (int, float))} for w in self.wrapped for h in w.hypers]
+    def hypers(self):
+        return [{k: v for k, v in h.items() if isinstance(v, (int, float))} for w in self.wrapped for h in w.hypers]
     def _set_hyper(self, k, v):
         v = iter(v)
         for w, factor in zip(self.wrapped, self.factors.values()):
@@ -53,9 +55,11 @@ class GanOptimizer(_BaseOptimizer):
 def load_state_dict(self: GanOptimizer, states):
     "Take over what optimisers of the same players remember, perhaps from another device."
     for opt, state in zip(self.players.values(), states, strict=True):
-        here = {name: value for name, value in opt.defaults.items() if name == 'fused'} # a matter of the device, and this may be another; not every optimiser has it
+        # a matter of the device, and this may be another; not every optimiser has it
+        here = {name: value for name, value in opt.defaults.items() if name == 'fused'}
         opt.load_state_dict({**state, 'param_groups': [{**group, **here} for group in state['param_groups']]})
-        for p, moments in opt.state.items(): # in the order in memory of the weights, which is a matter of the device, too
+        # in the order in memory of the weights, which is a matter of the device, too
+        for p, moments in opt.state.items():
             for k, x in moments.items():
                 if x.shape == p.shape: moments[k] = torch.empty_like(p, dtype=x.dtype).copy_(x)
 
@@ -69,7 +73,8 @@ class NamedLoss(Metric):
     def __init__(self, loss_name): self.loss_name = loss_name
     def reset(self): self.total, self.count = 0., 0
     def accumulate(self, learn):
-        if self.loss_name in learn.named_losses: self.total, self.count = self.total + learn.named_losses[self.loss_name], self.count + 1
+        if self.loss_name in learn.named_losses:
+            self.total, self.count = self.total + learn.named_losses[self.loss_name], self.count + 1
     @property
     def value(self): return float(self.total) / self.count if self.count else float('nan')
     @property
@@ -110,8 +115,11 @@ class TwoPlayerLearner(Learner):
         self.loss = torch.zeros((), device=next(method.parameters()).device)
         self.known = {*method.parameters()}
         self.painter_players = [player_of(method, net) for net in method.painters().values()]
-        super().__init__(dls, method, loss_func=no_loss, lr=lr, metrics=[NamedLoss(n) for n in method.loss_names()], **kwargs)
-        if not self.steps_per_epoch: raise ValueError(f'an epoch of {dls.train.dataset.epoch_len} pictures is less than one step of {accumulate} x {dls.train.bs}: a larger epoch_len, or a smaller batch')
+        super().__init__(dls, method, loss_func=no_loss, lr=lr, metrics=[NamedLoss(n) for n in method.loss_names()],
+                         **kwargs)
+        if not self.steps_per_epoch:
+            raise ValueError(f'an epoch of {dls.train.dataset.epoch_len} pictures is less than one step of '
+                             f'{accumulate} x {dls.train.bs}: a larger epoch_len, or a smaller batch')
         if hasattr(self, 'recorder'):
             self.recorder.train_metrics, self.recorder.valid_metrics, self.recorder.smooth_loss = True, False, SmoothLoss()
             self.recorder.plot_loss = partial(self.recorder.plot_loss, with_valid=False) # there is no validation
@@ -119,7 +127,8 @@ class TwoPlayerLearner(Learner):
 
     def create_opt(self):
         "One optimiser for each player, as the method wants it."
-        players = {name: [p for m in modules for p in m.parameters() if p.requires_grad] for name, modules in self.model.players().items()}
+        players = {name: [p for m in modules for p in m.parameters() if p.requires_grad] for name,
+                   modules in self.model.players().items()}
         self.opt = GanOptimizer({name: self.model.optimizer(name, params, self.lr) for name, params in players.items()},
                                 {name: self.model.lr_factor(name) for name in players})
 
@@ -132,13 +141,18 @@ def _do_one_batch(self: TwoPlayerLearner):
     if not self.training:
         with self.autocast(): self.pred = next(iter(self.model.painters().values()))(self.x)
         return
-    if self.inside: raise RuntimeError("this learner's last step was broken off in the middle, when some players had moved and others not: go on from the last checkpoint, with fit(resume=...)")
+    if self.inside:
+        raise RuntimeError("this learner's last step was broken off in the middle, when some players had moved and "
+                           "others not: go on from the last checkpoint, with fit(resume=...)")
     self.inside = True
     self.named_losses, self.descended, self.part = {}, set(), self.part % self.accumulate + 1
     if self.part == 1: self.opt.zero_grad()
-    if self.compiled: torch.compiler.cudagraph_mark_step_begin() # what the last step's CUDA graphs made may be overwritten
+    # what the last step's CUDA graphs made may be overwritten
+    if self.compiled: torch.compiler.cudagraph_mark_step_begin()
     try: self.model.step(self.x, self.y, self)
-    except (CancelBatchException, CancelTrainException, CancelEpochException, CancelFitException) as e: raise RuntimeError(f'{raiser(e)} broke off a step in the middle, when some players had moved and others not: it cannot be used here') from None
+    except (CancelBatchException, CancelTrainException, CancelEpochException, CancelFitException) as e:
+        raise RuntimeError(f'{raiser(e)} broke off a step in the middle, when some players had moved and others not: '
+                           'it cannot be used here') from None
     if self.step == 0: self.check_first()
     self.inside = False
     if not self.whole: return
@@ -157,14 +171,18 @@ def note(
     losses: dict, # scalars by name, on the device
 ):
     "Losses for the table, the log and the plot; nothing is read here."
-    if strange := losses.keys() - {*self.model.loss_names()}: raise ValueError(f'{self.model.name}: the loss {sorted(strange)[0]!r} is in no panel; its panels name {", ".join(self.model.loss_names()) or "none"}')
+    if strange := losses.keys() - {*self.model.loss_names()}:
+        raise ValueError(f'{self.model.name}: the loss {sorted(strange)[0]!r} is in no panel; its panels name '
+                         f'{", ".join(self.model.loss_names()) or "none"}')
     self.named_losses.update({name: torch.as_tensor(loss).detach() for name, loss in losses.items()})
 
 @patch
 def check_first(self: TwoPlayerLearner):
     "After the first batch: a method whose step moves nobody, or makes networks, would train in vain."
     if not self.descended: raise ValueError(f'{self.model.name}: its step moved nobody: it has to call learn.descend')
-    if late := [name for name, p in self.model.named_parameters() if p not in self.known]: raise ValueError(f'{self.model.name}: {late[0]} was made in the step, where no optimiser knows of it: make every network in __init__')
+    if late := [name for name, p in self.model.named_parameters() if p not in self.known]:
+        raise ValueError(f'{self.model.name}: {late[0]} was made in the step, where no optimiser knows of it: make '
+                         'every network in __init__')
 
 def raiser(error):
     "The class of the object in which an exception was raised."
@@ -180,11 +198,15 @@ def descend(
     loss: torch.Tensor, # the scalar that they descend
 ):
     "One step of these players down `loss`; where several batches make a step, only the last of them moves anybody."
-    if strange := {*players} - self.opt.players.keys(): raise ValueError(f"{self.model.name}: descend({sorted(strange)[0]!r}): its players are {', '.join(self.opt.players)}")
+    if strange := {*players} - self.opt.players.keys():
+        raise ValueError(f"{self.model.name}: descend({sorted(strange)[0]!r}): its players are "
+                         f"{', '.join(self.opt.players)}")
     optimizers = [self.opt.players[name] for name in players]
     moving = [p for o in optimizers for group in o.param_groups for p in group['params']]
     if self.descended & {*players}: # twice in one step, as a critic does
-        if self.accumulate > 1: raise ValueError(f'accumulate={self.accumulate}: {self.model.name} moves {players[0]!r} more than once in a step, so its batches cannot be added up')
+        if self.accumulate > 1:
+            raise ValueError(f'accumulate={self.accumulate}: {self.model.name} moves {players[0]!r} more than once in '
+                             'a step, so its batches cannot be added up')
         self.scaler.update()
     self.descended |= {*players}
     self.opt.zero_grad()
@@ -194,8 +216,10 @@ def descend(
         self.loss = loss.detach()
         self('after_loss')
     self._with_events(self._backward, 'backward', CancelBackwardException)
-    if self.step == 0 and all(p.grad is None for p in moving): raise ValueError(f"{self.model.name}: the loss of {', '.join(players)} depends on none of their weights")
-    if not self.whole: return self.aside.update({p: p.grad.clone() if self.compiled else p.grad for p in moving if p.grad is not None})
+    if self.step == 0 and all(p.grad is None for p in moving):
+        raise ValueError(f"{self.model.name}: the loss of {', '.join(players)} depends on none of their weights")
+    if not self.whole: return self.aside.update({p: p.grad.clone() if self.compiled else p.grad
+                                                 for p in moving if p.grad is not None})
     self.team.average(optimizers)
     for o in optimizers: self.scaler.unscale_(o)
     self._with_events(self._step, 'step', CancelStepException)
@@ -208,28 +232,40 @@ def _step(self: TwoPlayerLearner):
     for o in self.stepping: self.scaler.step(o)
 
 # %% ../../nbs/workshop/learner.ipynb #6c14b2b5
-INSTEAD = dict(GradientAccumulation='accumulate=', MixedPrecision='amp=', NonNativeMixedPrecision='amp=', ModelToHalf='amp=', ShortEpochCallback='epoch_len=',
-               SkipToEpoch='fit(resume=...)', LRFinder='lr=', ReduceLROnPlateau='decay_start= (the schedule sets the rate in every step)',
-               ParallelTrainer='torchrun, or launch of monet_course.apps.launch', DistributedTrainer='torchrun, or launch of monet_course.apps.launch')
+INSTEAD = dict(GradientAccumulation='accumulate=', MixedPrecision='amp=', NonNativeMixedPrecision='amp=',
+               ModelToHalf='amp=', ShortEpochCallback='epoch_len=',
+               SkipToEpoch='fit(resume=...)', LRFinder='lr=',
+               ReduceLROnPlateau='decay_start= (the schedule sets the rate in every step)',
+               ParallelTrainer='torchrun, or launch of monet_course.apps.launch',
+               DistributedTrainer='torchrun, or launch of monet_course.apps.launch')
 
 def refuse(
     cb, # a fastai callback, or its class
 ):
     "Raise `ValueError` with a sentence for a callback that cannot work with several players."
-    if not isinstance(cb, Callback) and not (isinstance(cb, type) and issubclass(cb, Callback)): raise ValueError(f'cbs={cb!r}: no callback of fastai')
+    if not isinstance(cb, Callback) and not (isinstance(cb, type) and issubclass(cb, Callback)):
+        raise ValueError(f'cbs={cb!r}: no callback of fastai')
     kind = cb if isinstance(cb, type) else type(cb)
     name = kind.__name__
     for base in kind.__mro__: # made from one of them, too
-        if base.__name__ in INSTEAD: raise ValueError(f'{name} does not work where several players take turns; use {INSTEAD[base.__name__]}')
-    if getattr(cb, 'monitor', None) == 'valid_loss': raise ValueError(f'{name}: there is no valid_loss; give it monitor=, the name of a loss')
-    tracing = [what for what in ('trace_model', 'log_preds') if getattr(cb, what, False)] # a graph of one network; predictions of a classifier
-    if tracing: raise ValueError(f"{name}: give it {', '.join(f'{what}=False' for what in tracing)}; previews of every epoch are in the run's folder")
+        if base.__name__ in INSTEAD:
+            raise ValueError(f'{name} does not work where several players take turns; use {INSTEAD[base.__name__]}')
+    if getattr(cb, 'monitor', None) == 'valid_loss':
+        raise ValueError(f'{name}: there is no valid_loss; give it monitor=, the name of a loss')
+    # a graph of one network; predictions of a classifier
+    tracing = [what for what in ('trace_model', 'log_preds') if getattr(cb, what, False)]
+    if tracing:
+        raise ValueError(f"{name}: give it {', '.join(f'{what}=False' for what in tracing)}; previews of every epoch "
+                         "are in the run's folder")
 
-ELSEWHERE = dict(lr_find='a falling loss does not say which rate suits a game of two; the presets have rates that were tried, and runs are compared by score (lesson 13)',
+ELSEWHERE = dict(lr_find='a falling loss does not say which rate suits a game of two; the presets have rates that were '
+                         'tried, and runs are compared by score (lesson 13)',
                  export="use run.export('painter.onnx'), or the .safetensors files in the run's folder",
-                 predict="use run.paint('photo.jpg')", fine_tune='use fit(start=...): a new training that begins with the networks of a run',
+                 predict="use run.paint('photo.jpg')",
+                 fine_tune='use fit(start=...): a new training that begins with the networks of a run',
                  freeze_to='a player is frozen inside a step, with `frozen`', tta="use run.paint('photo.jpg')",
-                 validate='the losses of a game say little about held-out pictures; score paintings with monet_score (lesson 13)')
+                 validate='the losses of a game say little about held-out pictures; score paintings with monet_score '
+                          '(lesson 13)')
 
 # %% ../../nbs/workshop/learner.ipynb #66a36006
 def _elsewhere(name):
@@ -242,8 +278,10 @@ for _name in ELSEWHERE: setattr(TwoPlayerLearner, _name, _elsewhere(_name))
 def summary(self: TwoPlayerLearner):
     "The networks by player: name, parameters, factor on the learning rate."
     names = {net: name for name, net in self.model.named_children()}
-    rows = [(player, names.get(net, type(net).__name__), sum(p.numel() for p in net.parameters()), self.model.lr_factor(player)) for player, nets in self.model.players().items() for net in nets]
-    print('\n'.join([f'{"player":<16}{"network":<16}{"parameters":>12}  rate', *(f'{player:<16}{net:<16}{n:>12,}  x {factor:g}' for player, net, n, factor in rows)]))
+    rows = [(player, names.get(net, type(net).__name__), sum(p.numel() for p in net.parameters()),
+             self.model.lr_factor(player)) for player, nets in self.model.players().items() for net in nets]
+    print('\n'.join([f'{"player":<16}{"network":<16}{"parameters":>12}  rate',
+                     *(f'{player:<16}{net:<16}{n:>12,}  x {factor:g}' for player, net, n, factor in rows)]))
 
 # %% ../../nbs/workshop/learner.ipynb #c5880c73
 LEFT_OUT = 'after step {} a callback left out a batch or an epoch: the position in the training is a number of steps, so nothing can be left out'
@@ -251,13 +289,16 @@ LEFT_OUT = 'after step {} a callback left out a batch or an epoch: the position 
 @patch
 def one_batch(self: TwoPlayerLearner, i, b):
     if self.training:
-        if self.whole and self.step == (self.epoch + 1)*self.steps_per_epoch: return # batches that make no whole step any more
-        if i != (self.step - self.began)*self.accumulate + self.part % self.accumulate: raise RuntimeError(LEFT_OUT.format(self.step))
+        # batches that make no whole step any more
+        if self.whole and self.step == (self.epoch + 1)*self.steps_per_epoch: return
+        if i != (self.step - self.began)*self.accumulate + self.part % self.accumulate:
+            raise RuntimeError(LEFT_OUT.format(self.step))
         self.pct_train = self.step / (self.n_epoch * self.steps_per_epoch)
     Learner.one_batch(self, i, tuple(x.to(memory_format=self.layout) for x in b))
 
 @patch(as_prop=True)
-def steps_per_epoch(self: TwoPlayerLearner): return self.dls.train.dataset.epoch_len // self.team.world // self.dls.train.bs // self.accumulate
+def steps_per_epoch(self: TwoPlayerLearner):
+    return self.dls.train.dataset.epoch_len // self.team.world // self.dls.train.bs // self.accumulate
 
 # %% ../../nbs/workshop/learner.ipynb #513e8867
 @patch
@@ -265,8 +306,11 @@ def _do_fit(self: TwoPlayerLearner):
     "Like fastai's, from the epoch in which the training stands."
     for cb in self.cbs: refuse(cb)
     first = self.step // self.steps_per_epoch
-    if first >= self.n_epoch: raise ValueError(f'{self.n_epoch} epoch(s): this training has made {first} already, and they count from the beginning; to go on, with checkpoints: fit(resume=run.path, epochs={first + 1})')
-    if first and getattr(self, 'progress', None) and self.create_mbar: self.progress.mbar.update(0) # the bar wants to begin at 0
+    if first >= self.n_epoch:
+        raise ValueError(f'{self.n_epoch} epoch(s): this training has made {first} already, and they count from the '
+                         f'beginning; to go on, with checkpoints: fit(resume=run.path, epochs={first + 1})')
+    # the bar wants to begin at 0
+    if first and getattr(self, 'progress', None) and self.create_mbar: self.progress.mbar.update(0)
     with same_shapes():
         for self.epoch in range(first, self.n_epoch):
             self._with_events(self._do_epoch, 'epoch', CancelEpochException)

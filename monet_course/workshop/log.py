@@ -57,7 +57,8 @@ class LossLog(Callback):
         for name, value in dict(self.learn.named_losses, **total).items():
             self.sums[name], self.counts[name] = self.sums.get(name, 0.) + value, self.counts.get(name, 0) + 1
         last = self.learn.step == self.learn.n_epoch * self.learn.steps_per_epoch
-        if self.learn.whole and (last or self.learn.step % self.every == 0): self.flush() # before the checkpoint that holds this step
+        # before the checkpoint that holds this step
+        if self.learn.whole and (last or self.learn.step % self.every == 0): self.flush()
         self.learn.comment(self.shown)
 
 # %% ../../nbs/workshop/log.ipynb #ae7d079c
@@ -65,7 +66,8 @@ class LossLog(Callback):
 def means(self: LossLog):
     "Mean of each loss since the last row; raises `TrainingDiverged` when one is not finite."
     if not self.sums: return {}
-    values = self.learn.team.mean(torch.stack([torch.as_tensor(s, dtype=torch.float32) for s in self.sums.values()])).tolist()
+    values = self.learn.team.mean(torch.stack([torch.as_tensor(s, dtype=torch.float32)
+                                               for s in self.sums.values()])).tolist()
     means = {name: v / self.counts[name] for name, v in zip(self.sums, values)}
     bad = [name for name, v in means.items() if not math.isfinite(v)]
     if bad: raise TrainingDiverged(
@@ -78,7 +80,8 @@ def flush(self: LossLog):
     "Write one row and start the next means."
     means, now = self.means(), time.perf_counter()
     self.seconds, self.last = self.seconds + now - self.last, now
-    row = dict(step=self.learn.step, epoch=self.learn.epoch, lr=f'{self.learn.opt.lr:.9g}', seconds=f'{self.seconds:.2f}', **means)
+    row = dict(step=self.learn.step, epoch=self.learn.epoch, lr=f'{self.learn.opt.lr:.9g}',
+               seconds=f'{self.seconds:.2f}', **means)
     if self.learn.team.rank == 0: self.write(row)
     self.sums, self.counts = {}, {}
     self.shown = in_one_line(means)

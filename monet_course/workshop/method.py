@@ -31,12 +31,14 @@ class Method(nn.Module):
 
     # __init__(self, s=None, seed=0): its settings, and the seed of what it draws by itself; every parameter exists afterwards
     def players(self): raise NotImplementedError(f"{self.name}: 'players' is missing: {{name: list of modules}}")
-    def painters(self): raise NotImplementedError(f"{self.name}: 'painters' is missing: {{name: generator}}, the most important first")
+    def painters(self):
+        raise NotImplementedError(f"{self.name}: 'painters' is missing: {{name: generator}}, the most important first")
     def step(self, x, y, learn): raise NotImplementedError(f"{self.name}: 'step' is missing")
     def optimizer(self, name, params, lr): # of the player `name`
         return torch.optim.Adam(params, lr, (0.5, 0.999), fused=device_facts(params[0].device).fused)
     def lr_factor(self, name): return 1. # on the learning rate of the player `name`
-    def own_state(self): return {} # numbers and CPU tensors that a checkpoint needs besides the networks, such as image pools
+    # numbers and CPU tensors that a checkpoint needs besides the networks, such as image pools
+    def own_state(self): return {}
     def load_own_state(self, state): pass
     @classmethod
     def check(cls, config): pass # raise `ValueError` where the settings of a run do not fit together
@@ -50,14 +52,19 @@ def find_method(
     "The method with this name: one of the course's, or one that was defined or imported before."
     if isinstance(method, type) and issubclass(method, Method) and method is not Method:
         if method.name in METHODS and look_up('method', method.name, METHODS) is not method:
-            raise ValueError(f"method={method.__name__}: the name {method.name!r} belongs to the course; give yours another, such as name = 'my_{method.name}'")
-        if Method.own_names[method.name] is not method: raise ValueError(f'method={method.__name__}: {method.name!r} was defined once more since then; take the new class, or give one of them another name')
+            raise ValueError(f"method={method.__name__}: the name {method.name!r} belongs to the course; give yours "
+                             f"another, such as name = 'my_{method.name}'")
+        if Method.own_names[method.name] is not method:
+            raise ValueError(f'method={method.__name__}: {method.name!r} was defined once more since then; take the '
+                             'new class, or give one of them another name')
         return method
-    if isinstance(method, Method): raise ValueError(f'method={type(method).__name__}(...): give the class, not a method that is made already')
+    if isinstance(method, Method):
+        raise ValueError(f'method={type(method).__name__}(...): give the class, not a method that is made already')
     if not isinstance(method, str): raise ValueError(f'method={method!r}: a name, or a class made from Method')
     if method in METHODS: return look_up('method', method, METHODS)
     if method in Method.own_names: return Method.own_names[method]
-    raise ValueError(f"method={method!r}: choose one of {', '.join(map(repr, {**METHODS, **Method.own_names}))}; one of your own must be defined or imported first")
+    raise ValueError(f"method={method!r}: choose one of {', '.join(map(repr, {**METHODS, **Method.own_names}))}; one "
+                     "of your own must be defined or imported first")
 
 # %% ../../nbs/workshop/method.ipynb #9f98f9f2
 def check_players(
@@ -65,19 +72,31 @@ def check_players(
 ):
     "Raise `ValueError` with a sentence unless every parameter moves with exactly one player, and every painter with one."
     for panel, losses in method.panels.items():
-        if isinstance(losses, str) or 'total' in losses: raise ValueError(f"{method.name}: the panel {panel!r} must be a list of names; 'total' is there anyway")
+        if isinstance(losses, str) or 'total' in losses:
+            raise ValueError(f"{method.name}: the panel {panel!r} must be a list of names; 'total' is there anyway")
     names, owner = {p: name for name, p in method.named_parameters()}, {}
     for player, modules in method.players().items():
-        if not isinstance(modules, (list, tuple)): raise ValueError(f'{method.name}: the player {player} must be a list of modules')
-        if not any(p.requires_grad for m in modules for p in m.parameters()): raise ValueError(f'{method.name}: nothing of the player {player} can learn')
+        if not isinstance(modules, (list, tuple)):
+            raise ValueError(f'{method.name}: the player {player} must be a list of modules')
+        if not any(p.requires_grad for m in modules for p in m.parameters()):
+            raise ValueError(f'{method.name}: nothing of the player {player} can learn')
         for p in (p for m in modules for p in m.parameters()):
-            if p not in names: raise ValueError(f'{method.name}: a network of the player {player} is not a part of the method, so no checkpoint would hold it: keep it as self.name, or in an nn.ModuleList')
-            if owner.setdefault(p, player) != player: raise ValueError(f'{method.name}: {names[p]} moves with {owner[p]} and with {player}')
-    if alone := [names[p] for p in names if p not in owner and p.requires_grad]: raise ValueError(f'{method.name}: {alone[0]} moves with no player')
-    if 'photo2monet' not in (painters := method.painters()): raise ValueError(f"{method.name}: its painters are {', '.join(painters) or 'none'}; one must be called photo2monet")
+            if p not in names:
+                raise ValueError(f'{method.name}: a network of the player {player} is not a part of the method, so no '
+                                 'checkpoint would hold it: keep it as self.name, or in an nn.ModuleList')
+            if owner.setdefault(p, player) != player:
+                raise ValueError(f'{method.name}: {names[p]} moves with {owner[p]} and with {player}')
+    if alone := [names[p] for p in names if p not in owner and p.requires_grad]:
+        raise ValueError(f'{method.name}: {alone[0]} moves with no player')
+    if 'photo2monet' not in (painters := method.painters()):
+        raise ValueError(f"{method.name}: its painters are {', '.join(painters) or 'none'}; one must be called "
+                         "photo2monet")
     for name, net in painters.items():
-        if len({owner.get(p) for p in net.parameters()}) != 1: raise ValueError(f'{method.name}: the painter {name} must move with one player')
-        if not hasattr(net, 'config'): raise ValueError(f'{method.name}: the painter {name} has no `config` to be made again from: make it with build_generator, and put a generator of your own into GENERATORS first')
+        if len({owner.get(p) for p in net.parameters()}) != 1:
+            raise ValueError(f'{method.name}: the painter {name} must move with one player')
+        if not hasattr(net, 'config'):
+            raise ValueError(f'{method.name}: the painter {name} has no `config` to be made again from: make it with '
+                             'build_generator, and put a generator of your own into GENERATORS first')
 
 # %% ../../nbs/workshop/method.ipynb #91f016bc
 def check_sizes(
@@ -97,7 +116,9 @@ def check_state(
     "Raise `ValueError` with a sentence unless what `own_state` gives can be read back from a checkpoint."
     torch.save(method.own_state(), written := io.BytesIO())
     try: torch.load(io.BytesIO(written.getvalue()), weights_only=True)
-    except pickle.UnpicklingError: raise ValueError(f'{method.name}: own_state may hold numbers, texts, lists, dictionaries and CPU tensors, and nothing else: a checkpoint must not run a program') from None
+    except pickle.UnpicklingError:
+        raise ValueError(f'{method.name}: own_state may hold numbers, texts, lists, dictionaries and CPU tensors, and '
+                         'nothing else: a checkpoint must not run a program') from None
 
 def player_of(
     method: Method,
@@ -105,13 +126,15 @@ def player_of(
 ) -> str:
     "The name of the player whose network `net` is."
     first = next(net.parameters())
-    return next(name for name, modules in method.players().items() if any(first is p for m in modules for p in m.parameters()))
+    return next(name for name,
+                modules in method.players().items() if any(first is p for m in modules for p in m.parameters()))
 
 def networks(
     method: Method,
 ) -> list: # of modules that are called, each once
     "The networks of all players."
-    return [net for modules in method.players().values() for m in modules for net in (m if isinstance(m, nn.ModuleList) else [m])]
+    return [net for modules in method.players().values() for m in modules
+            for net in (m if isinstance(m, nn.ModuleList) else [m])]
 
 # %% ../../nbs/workshop/method.ipynb #8bf6df8a
 @contextmanager

@@ -46,7 +46,8 @@ class Team(SingleProcess):
         if dist.is_initialized(): return
         nccl = torch.cuda.is_available() and dist.is_nccl_available() # not on Windows; gloo can do what is needed, too
         dist.init_process_group('cpu:gloo,cuda:nccl' if nccl else 'gloo', timeout=timedelta(minutes=minutes))
-        atexit.register(dist.destroy_process_group) # left in order: a process that just ends may abort in the middle of its threads
+        # left in order: a process that just ends may abort in the middle of its threads
+        atexit.register(dist.destroy_process_group)
 
     def leave(self, code):
         "The end of a command: all together, and at once; PyTorch's threads may abort a process that ends by itself."
@@ -133,7 +134,9 @@ def find_team() -> SingleProcess: # or a `Team`
 # %% ../../nbs/workshop/processes.ipynb #a3f9dc46
 def starter():
     "A way to start processes quickly: where the system allows it, with the imports done once."
-    how = multiprocessing.get_context('forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn')
-    late = ['torch._dynamo', 'matplotlib.backends.backend_agg'] # a training imports them with the first optimiser, the first plot
+    how = multiprocessing.get_context('forkserver' if 'forkserver' in multiprocessing.get_all_start_methods()
+                                      else 'spawn')
+    # a training imports them with the first optimiser, the first plot
+    late = ['torch._dynamo', 'matplotlib.backends.backend_agg']
     if how.get_start_method() == 'forkserver': how.set_forkserver_preload(['monet_course.train', *late])
     return how

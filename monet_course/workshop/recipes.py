@@ -53,10 +53,13 @@ def for_cpu(side, pictures):
 def for_card(memory, side, pictures):
     "The networks of the paper, with squares and a batch that fit."
     per_picture = {256: 1.7, 128: .4, 64: .1} # GB, counted above; a quarter for half the side
-    fits = [(crop, batch) for crop in per_picture if crop <= max(side, 64)*1.2 for batch in (16, 4, 1) if 2.5 + per_picture[crop]*batch <= .9*memory]
+    fits = [(crop, batch) for crop in per_picture if crop <= max(side, 64)*1.2 for batch in (16, 4, 1) if 2.5
+            + per_picture[crop]*batch <= .9*memory]
     crop, batch = fits[0] if fits else (64, 1)
-    changes = dict(size=math.ceil(1.117*crop), crop=crop, batch=batch, generator=dict(arch='resnet', width=64, blocks=9 if crop == 256 else 6))
-    return Recipe('paper', {**changes, **length(200_000 if batch == 16 else 100_000, pictures, batch)}, f'a card with {memory:.0f} GB')
+    changes = dict(size=math.ceil(1.117*crop), crop=crop, batch=batch,
+                   generator=dict(arch='resnet', width=64, blocks=9 if crop == 256 else 6))
+    return Recipe('paper', {**changes, **length(200_000 if batch == 16 else 100_000, pictures, batch)},
+                  f'a card with {memory:.0f} GB')
 
 def recipe(
     device: str, # where it trains: cpu, cuda, mps, ...

@@ -14,8 +14,8 @@ from importlib import import_module
 from inspect import signature
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
+from torch import nn
 
 from .core import check_choice
 
@@ -41,7 +41,8 @@ def build(make, arch, kwargs):
     known = signature(make).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
     for name in kwargs:
-        if not takes_any and name not in known: raise ValueError(f"{name}={kwargs[name]!r}: {arch!r} has no such argument; it has {', '.join(known)}")
+        if not takes_any and name not in known:
+            raise ValueError(f"{name}={kwargs[name]!r}: {arch!r} has no such argument; it has {', '.join(known)}")
     return make(**kwargs)
 
 def build_generator(
@@ -80,7 +81,8 @@ def settled(
     net = deepcopy(net)
     for m in list(net.modules()):
         for name, child in list(m._modules.items()): # under each of its names, if it has two
-            if isinstance(child, nn.InstanceNorm2d) and not child.track_running_stats: setattr(m, name, SettledNorm(child).train())
+            if isinstance(child, nn.InstanceNorm2d) and not child.track_running_stats:
+                setattr(m, name, SettledNorm(child).train())
     net(x)
     return net.eval()
 
@@ -94,8 +96,10 @@ def noise(height, width):
 def fits(net, height, width):
     "What goes wrong with a picture of this size, in words; empty where it comes back in its size."
     try: y = net(x := noise(height, width))
-    except Exception as e: return f'{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ""}' # a foreign network may raise anything
-    if not isinstance(y, torch.Tensor) or y.shape != x.shape: return f'the result has the shape {list(getattr(y, "shape", []))}'
+    # a foreign network may raise anything
+    except Exception as e: return f'{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ""}'
+    if not isinstance(y, torch.Tensor) or y.shape != x.shape:
+        return f'the result has the shape {list(getattr(y, "shape", []))}'
     return '' if y.isfinite().all() else 'the result is not finite'
 
 def farthest(net, multiple, thick):
@@ -108,8 +112,10 @@ def farthest(net, multiple, thick):
 def joins(net, multiple, thick, reach):
     "Do pieces without the first or the last columns paint what the whole paints, from `reach` on?"
     x, cut = noise(max(thick, 16//multiple*multiple), STRIP), (64//multiple | 1)*multiple # an odd number of cells
-    whole, later, earlier = net(x.clone()), net(x[..., cut:].clone()), net(x[..., :-cut].clone()) # some write into their input
-    pairs = (whole[..., cut + reach:], later[..., reach:]), (whole[..., :STRIP - cut - reach], earlier[..., :STRIP - cut - reach])
+    # some write into their input
+    whole, later, earlier = net(x.clone()), net(x[..., cut:].clone()), net(x[..., :-cut].clone())
+    end = STRIP - cut - reach
+    pairs = (whole[..., cut + reach:], later[..., reach:]), (whole[..., :end], earlier[..., :end])
     return all(torch.allclose(a, b, rtol=0, atol=1e-6*max(1, whole.abs().max().item())) for a, b in pairs)
 
 # %% ../../nbs/workshop/registry.ipynb #56c67da7
@@ -130,13 +136,16 @@ def measured(
         try:
             free = settled(net, noise(side, side + m))
             widths = [norm.width for norm in free.modules() if isinstance(norm, SettledNorm)]
-            if any((side + m) % width and width % (side + m) for width in widths): continue # a norm counts a border that tiles have not
+            # a norm counts a border that tiles have not
+            if any((side + m) % width and width % (side + m) for width in widths): continue
             reach = max(farthest(way, m, smallest) for way in (free, turned(free)))
             if reach == math.inf: break
-            if all(joins(way, m, smallest, reach) for way in (free, turned(free))): return dict(multiple=m, smallest=smallest, reach=reach)
+            if all(joins(way, m, smallest, reach) for way in (free, turned(free))):
+                return dict(multiple=m, smallest=smallest, reach=reach)
         except (ValueError, RuntimeError): continue # one norm in two places, or a size that does not fit after all
     if found: return found
-    raise ValueError(f'{type(net).__name__}: no size of picture comes back as it was ({wrong}); if some do, set its multiple, smallest and reach')
+    raise ValueError(f'{type(net).__name__}: no size of picture comes back as it was ({wrong}); if some do, set its '
+                     'multiple, smallest and reach')
 
 # %% ../../nbs/workshop/registry.ipynb #57cc7118
 def declared(
