@@ -18,7 +18,7 @@ LIBRARY, NBS = ROOT/'monet_course', ROOT/'nbs'
 ORDER = '''
     workshop.core workshop.devices workshop.files workshop.pictures workshop.folders workshop.scenes workshop.captions workshop.digits workshop.tfrecords workshop.truth workshop.inception workshop.features
     workshop.registry workshop.method workshop.learner workshop.processes workshop.checkpoint workshop.log workshop.run workshop.recipes workshop.notebook
-    losses gan layers vae data dcgan resnet unet patchgan jury cyclegan cut metrics paint train contest experiments
+    losses layers vae data dcgan resnet unet patchgan jury cyclegan metrics paint train contest experiments
     pix2pix wgan cgan progan srgan stackgan
     apps.partial apps.fetch apps.archive apps.download apps.fit apps.launch apps.paint apps.score apps.submit apps.export
     '''.split()
