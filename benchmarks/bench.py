@@ -4,8 +4,8 @@
     make bench ARGS='--only step import'    # some of them
     make bench ARGS='--out benchmarks/run-2.json'
 
-Compared things are timed in turn in one process, at least seven pairs, and the middle ratio is given with its spread: a machine's speed drifts, a ratio hardly does.
-Close other programs first.
+Compared things are timed in turn in one process, at least seven pairs, and the middle ratio is given with its spread:
+a machine's speed drifts, a ratio hardly does. Close other programs first.
 """
 import json, os, platform, re, statistics, subprocess, sys, tempfile, time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -64,7 +64,7 @@ def networks(generator, discriminator, seed=0, **settings):
 
 
 def textbook_networks(generator, discriminator):
-    "The same networks with the same weights, out of PyTorch's own layers; a U-Net's activations are not in place, they would spoil what its bridges carry."
+    "The same networks and weights, out of PyTorch's own layers; a U-Net's activations in place would spoil its bridges."
     nets = networks(generator, discriminator)
     for net in nets.discriminators if generator['arch'] == 'unet' else [nets]: plain(net)
     return nets
@@ -276,7 +276,8 @@ def bench_memory(pairs):
     head = 'from textbook import Textbook; '
     base, rows = peak_memory(head), []
     for name, size in SIZES.items():
-        run = {'textbook': f'b = Textbook(bench.textbook_networks(*{size[:2]!r})); x, y = bench.our_step(*{size!r})[1]; [b.step(x, y) for _ in range(3)]',
+        run = {'textbook': f'b = Textbook(bench.textbook_networks(*{size[:2]!r})); x, y = bench.our_step(*{size!r})[1]; '
+                           '[b.step(x, y) for _ in range(3)]',
                **{amp: f's = bench.our_step(*{size!r}, amp={amp!r})[0]; [s() for _ in range(3)]'
                   for amp in ('fp32', 'bf16')}}
         rows.append(dict(name=name, megabytes={k: round(peak_memory(head + code) - base) for k, code in run.items()}))
@@ -337,7 +338,8 @@ def bench_painting(pairs):
             seconds[n] = time.perf_counter() - start
         rows.append(dict(name='256 px pictures painted a second', value=round(96/seconds[96], 2)))
         rows.append(dict(name='painting 96 pictures against 24: time', value=round(seconds[96]/seconds[24], 2)))
-        code = ("from pathlib import Path; import torch; from monet_course.workshop.registry import build_generator; from monet_course.paint import Painter; "
+        code = ("from pathlib import Path; import torch; from monet_course.workshop.registry import build_generator; "
+                "from monet_course.paint import Painter; "
                 "Painter(build_generator('resnet', width=32, blocks=3), device='cpu').paint_folder({!r}, {!r}, progress=False)")
         mb = {n: peak_memory(code.format(str(tmp/f'in{n}/photos'), str(tmp/f'again{n}'))) for n in (24, 96)}
         rows.append(dict(name='painting 96 pictures against 24: peak memory', value=round(mb[96]/mb[24], 3),
@@ -369,7 +371,8 @@ def bench_scores(pairs):
 
 def scoring_memory():
     "Peak memory of scoring a folder, against one with a quarter of the pictures."
-    code = ("from monet_course.metrics import kid; from monet_course.workshop.features import feature_table, load_extractor; t = feature_table(load_extractor('plain'), sorted(bench.Path({!r}).iterdir()), 128); "
+    code = ("from monet_course.metrics import kid; from monet_course.workshop.features import feature_table, load_extractor; "
+            "t = feature_table(load_extractor('plain'), sorted(bench.Path({!r}).iterdir()), 128); "
             "kid(t[::2], t[1::2])")
     with tempfile.TemporaryDirectory() as tmp:
         mb = {}

@@ -1,6 +1,7 @@
-"""CycleGAN's step as a textbook writes it: every picture through its network by itself, default Adam, both discriminators after the generators.
+"""CycleGAN's step as a textbook writes it: each picture through its network alone, default Adam, discriminators last.
 
-The recipe of the original implementation (losses, weights, order, pool, layers), written anew for comparison. Nothing is shared, batched, fused or cast.
+The recipe of the original implementation (losses, weights, order, pool, layers), written anew for comparison.
+Nothing is shared, batched, fused or cast.
 """
 import random
 

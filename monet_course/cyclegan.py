@@ -312,8 +312,8 @@ def check(cls: CycleGAN, config):
     if config.crop % config.cycle_pool:
         raise ValueError(f'cycle_pool={config.cycle_pool}: allowed is a divisor of the crop ({config.crop})')
     if config.compile is not None and gan_loss(config.adversarial).penalty:
-        raise ValueError(f'compile={config.compile!r} with adversarial={config.adversarial!r}: torch.compile cannot differentiate twice, '
-                         'as the gradient penalty does; leave one of them out')
+        raise ValueError(f'compile={config.compile!r} with adversarial={config.adversarial!r}: '
+                         'torch.compile cannot differentiate twice, as the gradient penalty does; leave one of them out')
 
 # %% ../nbs/11_cyclegan.ipynb #192b6ca8
 CycleGAN.presets = presets = dict(

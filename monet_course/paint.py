@@ -159,7 +159,8 @@ class Painter:
         # photos (n, 3, h, w) in [-1, 1] -> paintings; copied; what it does not declare is measured (`declared`)
         net: nn.Module,
         device=None, # where it paints; default: 'cuda' where there is one, else 'cpu'
-        tile: int = 1024, # pictures of more than tile x tile pixels are painted in tiles of this side, or of 4 times the net's reach if that is more
+        # pictures of more than tile x tile pixels are painted in tiles of this side, or of 4 x the net's reach if that is more
+        tile: int = 1024,
         # large pictures: measure the statistics of all tiles; False: of a thumbnail (faster, another tone)
         exact: bool = True,
     ):
@@ -167,7 +168,8 @@ class Painter:
         self.device, self.exact = pick_device(device), exact
         self.net = declared(common_norms(net)).to(self.device)
         self.norms = [m for m in self.net.modules() if isinstance(m, CommonNorm)]
-        self.multiple, self.smallest, self.halo, self.margin = self.net.multiple, self.net.smallest, self.net.reach, getattr(self.net, 'margin', 0)
+        self.multiple, self.smallest, self.halo, self.margin = (
+            self.net.multiple, self.net.smallest, self.net.reach, getattr(self.net, 'margin', 0))
         if self.halo < math.inf: tile = max(tile, 4*self.halo, self.smallest)
         self.tile = max(math.ceil(tile/self.multiple), 8)*self.multiple
         self.blend = max(min(32, self.tile//8), 2*self.multiple)
@@ -194,8 +196,9 @@ def paint_tensor(self:Painter,
 def paint_tiles(self:Painter, x, progress=False):
     "Paint one large picture (1, 3, h, w) whose sides divide. The network gets copies of tiles: it may write into them."
     if self.halo == math.inf:
-        raise ValueError(f'{type(self.net).__name__}: {x.shape[3]}x{x.shape[2]} pixels are too many for one piece (tile={self.tile}), and tiles would not '
-                         'fit, for a pixel may depend on the whole picture; take a larger tile or a smaller picture, or set the reach of the network')
+        raise ValueError(f'{type(self.net).__name__}: {x.shape[3]}x{x.shape[2]} pixels are too many for one piece '
+                         f'(tile={self.tile}), and tiles would not fit, for a pixel may depend on the whole picture; '
+                         'take a larger tile or a smaller picture, or set the reach of the network')
     tiles = tiles_of(*x.shape[2:], self.tile, self.halo, self.blend, self.multiple, self.margin)
     canvas, total, passes = torch.zeros_like(x), torch.zeros_like(x[:, :1]), len(self.norms) if self.exact else 0
     try:

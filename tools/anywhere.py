@@ -1,6 +1,7 @@
-"""Run each notebook alone: copied into an empty folder, in a Jupyter kernel, "Run all". tools/anywhere.sh makes the environment and calls this.
+"""Run each notebook alone: copied into an empty folder, in a Jupyter kernel, "Run all".
 
-Notebooks that need nothing but the library run first. Then the extras that set-up cells name (`monet_course[onnx]`) are installed, and the others run.
+tools/anywhere.sh makes the environment and calls this. Notebooks that need nothing but the library run first.
+Then the extras that set-up cells name (`monet_course[onnx]`) are installed, and the others run.
 """
 import json
 import os

@@ -1,7 +1,7 @@
-"""Export the notebooks of a checkout with nbdev 3 and compare with the modules that are there; `make nbdev3-check` calls it with a copy.
+"""Export the notebooks of a checkout with nbdev 3 and compare with the modules that are there.
 
-Three differences are nbdev 3's own and left out: a line `Docs: ADDRESS` at the end of a module's docstring, no lines with directives such as
-`#| eval: false`, and no empty entries in _modidx.py.
+`make nbdev3-check` calls it with a copy. Three differences are nbdev 3's own and left out: a line `Docs: ADDRESS`
+at the end of a module's docstring, no lines with directives such as `#| eval: false`, and no empty entries in _modidx.py.
 """
 import re, runpy, subprocess, sys
 from importlib.metadata import version

@@ -4,8 +4,9 @@
     python tools/check_paint.py --shots folder
     python tools/check_paint.py --weights other.safetensors    # must fail: the page has another painter
 
-A photo goes in through the file input; what comes out is compared with `Painter.paint` of the same pixels. Then the slider by keyboard and by mouse, a file
-that is no picture, one that lies on its side, dropping, pasting, downloading, cancelling, a change of the size, a phone, and a browser without WebAssembly.
+A photo goes in through the file input; what comes out is compared with `Painter.paint` of the same pixels.
+Then the slider by keyboard and by mouse, a file that is no picture, one that lies on its side, dropping, pasting,
+downloading, cancelling, a change of the size, a phone, and a browser without WebAssembly.
 """
 import base64
 import io
@@ -51,7 +52,8 @@ class Visitor:
         self.driver.execute_script('const s = document.getElementById("side"); s.value = arguments[0]; s.onchange()',
                                    str(side))
     def part(self):
-        return float(self.driver.execute_script('return getComputedStyle(document.getElementById("after")).clipPath').split('%')[0].rpartition('(')[2].split()[-1])
+        return float(self.driver.execute_script('return getComputedStyle(document.getElementById("after")).clipPath')
+                     .split('%')[0].rpartition('(')[2].split()[-1])
 
     def wait(self, state='done'):
         "Until the page is in this state; its words if it comes into another."
@@ -86,7 +88,8 @@ def same_as_pytorch(visitor, painter, wanted):
     photo, painting = visitor.canvas('before'), visitor.canvas('after')
     assert photo.size == painting.size == wanted, (photo.size, painting.size, wanted)
     off, changed = levels(painting, painter.paint(photo, size=None)), levels(painting, photo)
-    assert off.max() <= 1 and off.mean() < .02, f'the browser paints otherwise than PyTorch: levels of 255, at most {off.max()}, mean {off.mean():.3f}'
+    assert off.max() <= 1 and off.mean() < .02, (
+        f'the browser paints otherwise than PyTorch: levels of 255, at most {off.max()}, mean {off.mean():.3f}')
     assert changed.mean() > 2, f'hardly painted: {changed.mean():.2f} levels from the photo'
     return off
 
@@ -111,7 +114,8 @@ def sizes(visitor, painter, folder):
     "Large photos are painted at the size that the library takes; another size paints again; a sample paints."
     from selenium.webdriver.common.by import By
     from monet_course.workshop.pictures import WORKING_SIZE, working_size
-    assert (side := visitor.find('side').get_attribute('value')) == str(WORKING_SIZE), f'the page begins with {side} pixels, the library with {WORKING_SIZE}'
+    assert (side := visitor.find('side').get_attribute('value')) == str(WORKING_SIZE), (
+        f'the page begins with {side} pixels, the library with {WORKING_SIZE}')
     photo_of(1000, 700).save(folder/'wide.png')
     visitor.give(folder/'wide.png'); time.sleep(.2); visitor.wait()
     same_as_pytorch(visitor, painter, working_size((1000, 700)))
@@ -129,8 +133,8 @@ def slides(visitor):
     for keys, hidden in [(Keys.ARROW_RIGHT*3, 47), (Keys.END, 0), (Keys.HOME, 100), (Keys.ARROW_RIGHT, 99)]:
         slider.send_keys(keys)
         got, text = visitor.part(), slider.get_attribute('aria-valuetext')
-        assert (got, text) == (hidden,
-                               f'{100 - hidden} percent painting'), f'the keys leave {got}% of the painting hidden instead of {hidden}%, and say {text}'
+        assert (got, text) == (hidden, f'{100 - hidden} percent painting'), (
+            f'the keys leave {got}% of the painting hidden instead of {hidden}%, and say {text}')
     pair = visitor.find('pair')
     # from the middle
     ActionChains(visitor.driver).move_to_element_with_offset(pair, -pair.size['width']//4, 10).click().perform()

@@ -3,8 +3,9 @@
     python tools/check_site.py            # after tools/docs.py; needs selenium, chromium and chromedriver
     python tools/check_site.py --shots folder
 
-On each page: its buttons lead to a notebook that exists, on exercises to the student's; no error in the console, nothing fetched from another host, every picture loaded and described, every formula laid out,
-nothing wider than a phone, hidden parts hidden. Once: the search finds a word. The last line counts pages, pictures and formulas.
+On each page: its buttons lead to a notebook that exists, on exercises to the student's; no error in the console,
+nothing fetched from another host, every picture loaded and described, every formula laid out, nothing wider than a phone,
+hidden parts hidden. Once: the search finds a word. The last line counts pages, pictures and formulas.
 """
 import json
 import re
@@ -34,7 +35,8 @@ return {
   formulas: document.querySelectorAll('math').length,
   flat: [...document.querySelectorAll('math')].filter(e => inside(e) && !shown(e)).length,
   dollars: prose.filter(e => /\\$[^$]*\\\\[a-z]+[^$]*\\$/.test(e.textContent)).map(e => e.textContent.slice(0, 60)),
-  solutions: [...document.querySelectorAll('.solution, .callout-collapse.collapse')].filter(e => shown(e) && !e.classList.contains('show')).length,
+  solutions: [...document.querySelectorAll('.solution, .callout-collapse.collapse')]
+    .filter(e => shown(e) && !e.classList.contains('show')).length,
   bare: getComputedStyle(document.querySelector('.navbar')).backgroundColor === 'rgba(0, 0, 0, 0)',
   pipes: prose.filter(e => /\\|\\s*-{3,}/.test(e.textContent) || (e.textContent.match(/ \\| /g) || []).length > 8).length,
   doors: [...document.querySelectorAll('.open-in a')].map(a => a.href),
@@ -72,7 +74,7 @@ def requests(driver):
 
 
 def closed_doors(page, doors):
-    "What is wrong with a page's buttons: Colab, Kaggle and GitHub, all to the notebook of the page in the release that its set-up cell installs."
+    "What is wrong with a page's buttons: Colab, Kaggle and GitHub, to its notebook in the release that its set-up cell installs."
     source = ROOT/'nbs'/Path(page).with_suffix('.ipynb')
     if not doors:
         return ['no buttons'] if source.exists() and 'run_line_magic' in source.read_text(encoding='utf-8') else []

@@ -1,11 +1,12 @@
-"""What can be proved about CUDA without a card: trainings on pretended cards (tools/card), each in a process of its own, and the lessons on one.
+"""What can be proved about CUDA without a card: trainings on pretended cards (tools/card), and the lessons on one.
 
     python tools/cuda_check.py               # the trainings, and the lessons that are about cards, with their `#| cuda` cells
     python tools/cuda_check.py --all         # the trainings, then every lesson
     python tools/cuda_check.py --only two_cards
 
-A pretended card refuses what CUDA refuses: mixed devices, a device that is not there, NumPy, random numbers of a CPU generator, and under a guard every wait.
-Speed, memory, compiled networks and NCCL need a real one: `make gpu`.
+Each training has a process of its own. A pretended card refuses what CUDA refuses: mixed devices, a device that is not
+there, NumPy, random numbers of a CPU generator, and under a guard every wait. Speed, memory, compiled networks and NCCL
+need a real one: `make gpu`.
 """
 import contextlib
 import io
@@ -107,7 +108,10 @@ def trains_on_an_a100(): return trains('bf16')
 
 @on()
 def resumed():
-    "A run and its copy, resumed, make the same next step on a card, but for rounding. More steps would tell nothing: there rounding grows, also between two runs that nobody stops."
+    """A run and its copy, resumed, make the same next step on a card, but for rounding.
+
+    More steps would tell nothing: there rounding grows, also between two runs that nobody stops.
+    """
     import torch
     # a bias before a norm has no gradient but rounding
     weights = lambda learn: torch.cat([p.detach().cpu().flatten() for p in learn.model.parameters() if p.dim() == 4])
@@ -164,7 +168,8 @@ def commands_without_a_card():
         done = subprocess.run([sys.executable, '-c', f'from monet_course.apps.{call[0]}; {name}()', *call[1:],
                                '--device', 'card'], capture_output=True, text=True)
         last = (done.stderr or done.stdout).strip().splitlines()[-1]
-        assert done.returncode == 2 and 'Traceback' not in done.stderr and 'no NVIDIA card' in last, f'{name}: {done.stderr[-600:]}'
+        assert done.returncode == 2 and 'Traceback' not in done.stderr and 'no NVIDIA card' in last, (
+            f'{name}: {done.stderr[-600:]}')
     return last
 
 

@@ -1,8 +1,9 @@
-"""Build the site into _docs/: the lessons with their code and stored outputs, a page for each module, search, formulas without a script.
+"""Build the site into _docs/: lessons with code and stored outputs, a page for each module, search, formulas without a script.
 
     python tools/docs.py          # `make docs` installs what it needs and opens the pages in a browser
 
-Nothing is run but the import of the library. The pages are prepared in _proc/ and laid out by smalldocs, which reads Quarto's settings.
+Nothing is run but the import of the library. The pages are prepared in _proc/ and laid out by smalldocs,
+which reads Quarto's settings.
 """
 import ast
 import importlib
@@ -23,7 +24,8 @@ import paint_page
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS, PROC, OUT = ROOT/'nbs', ROOT/'_proc', ROOT/'_docs'
-FORMULA = re.compile(r'(?P<code>```.*?```|`[^`\n]*`)|\$\$(?P<block>.+?)\$\$|(?<![\\$])\$(?P<line>[^$\n]+?(?:\n[^$\n]+?){0,2})\$(?!\d)', re.S)
+FORMULA = re.compile(r'(?P<code>```.*?```|`[^`\n]*`)|\$\$(?P<block>.+?)\$\$'
+                     r'|(?<![\\$])\$(?P<line>[^$\n]+?(?:\n[^$\n]+?){0,2})\$(?!\d)', re.S)
 FLAGS = dict(export='in the library', slow='takes minutes, not in the tests', cuda='needs a GPU')
 
 

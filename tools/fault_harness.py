@@ -1,4 +1,4 @@
-"""What `make faults` does to the library: kill jobs at random moments, fill a disk, write files that nobody would want to open."""
+"""What `make faults` does to the library: kill jobs at random moments, fill a disk, write files that nobody wants to open."""
 import io
 import os
 import signal

@@ -1,12 +1,12 @@
-"""Does the library do on an NVIDIA card what it does on a CPU, and how fast is it there? To be run once: it ends with one JSON file.
+"""Does the library do on an NVIDIA card what it does on a CPU, and how fast is it there? Run once, it ends with a JSON file.
 
     make gpu                                      # at most six minutes; writes gpu.json
     python tools/gpu.py --out gpu.json            # the same, where the package is installed
     python tools/gpu.py --parts speed,compile     # some of the parts
     python tools/gpu.py --device cpu              # the same code at tiny sizes, which tests this program
 
-Parts run in other processes, which may hang or die without harm, and the file is written anew after each part. A part for which too little
-time is left is skipped, and says so. The exit code is 1 if a part failed.
+Parts run in other processes, which may hang or die without harm, and the file is written anew after each part.
+A part for which too little time is left is skipped, and says so. The exit code is 1 if a part failed.
 """
 import faulthandler, gc, json, math, os, platform, shutil, signal, socket, subprocess, sys, tempfile, time, traceback, warnings
 from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
@@ -117,7 +117,8 @@ def precisions(*names):
     names = [pick_precision(here.device) if name == 'auto' else name for name in names]
     return list(dict.fromkeys(name for name in names if native or name != 'bf16'))
 
-# The parts. Each yields names and functions, which are called in turn; a function gives what it found, and under 'wrong' what is wrong with it.
+# The parts. Each yields names and functions, which are called in turn;
+# a function gives what it found, and under 'wrong' what is wrong with it.
 
 def versions():
     ask = ['nvidia-smi', '--query-gpu=driver_version', '--format=csv,noheader']
@@ -246,7 +247,7 @@ def speed():
     for net in nets if half != 'fp32' else []: yield orders(net, 'fp32', 'instance', 'batch', 'none')
 
 def race(net, rivals, patience=10.):
-    "Milliseconds of a step for each rival: the middle of some blocks of steps, made in turn, after a first block that does not count."
+    "Milliseconds of a step for each rival: the middle of some blocks of steps, made in turn; the first block does not count."
     racers, (steps, most) = {name: racer(net, **how) for name, how in rivals.items()}, (5, 5) if here.large else (1, 2)
     blocks, end = [], time.time() + patience
     while len(blocks) < 2 or len(blocks) < most and time.time() < end:
@@ -319,7 +320,10 @@ def elsewhere():
     yield 'workers=2', lambda: dict(steps=fitted(settings(epochs=2, workers=2)).learn.step)
 
 def step_on_cpu(run):
-    "One step from one checkpoint, here and on the CPU: how far the weights part, in parts of how far they move. More steps would part in their own time: rounding grows."
+    """One step from one checkpoint, here and on the CPU: how far the weights part, in parts of how far they move.
+
+    More steps would part in their own time: rounding grows.
+    """
     ends = {}
     for device in (here.device, 'cpu'):
         learn = learner(replace(run.config, device=device, amp='fp32'))
@@ -432,8 +436,8 @@ def run_cell(shell, cell, tell):
     with capture_output() as said: spent = seconds(lambda: shell.run_cell(cell).raise_error())
     return dict(seconds=spent, said=said.stdout[-500:]) if tell else None
 
-# Seconds on a card without which a part is not begun; seconds after which it begins no further try, and after half as much again, and 20, its
-# process ends; is there nothing to try on a CPU?; in a new process?
+# Seconds on a card without which a part is not begun; seconds after which it begins no further try,
+# and after half as much again, and 20, its process ends; is there nothing to try on a CPU?; in a new process?
 Part = namedtuple('Part', 'tries least most card fresh', defaults=(False, False))
 PARTS = dict(versions=Part(versions, 0, 60), presets=Part(all_presets, 30, 80), no_waits=Part(no_waits, 15, 40),
              repeat=Part(repeat, 20, 50),

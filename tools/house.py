@@ -3,7 +3,8 @@
     python tools/house.py          # what breaks a rule, one line each; exit status 1 if anything does
     python tools/house.py --table  # every module with its lines, its longest function and its share of long lines
 
-A module imports only from those before it in `ORDER`; imports inside functions and by string count. What may differ stands in `EXCEPTIONS`, with its reason.
+A module imports only from those before it in `ORDER`; imports inside functions and by string count.
+What may differ stands in `EXCEPTIONS`, with its reason.
 """
 import ast
 import io
@@ -16,14 +17,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY, NBS = ROOT/'monet_course', ROOT/'nbs'
 ORDER = '''
-    workshop.core workshop.devices workshop.files workshop.pictures workshop.folders workshop.scenes workshop.captions workshop.digits workshop.tfrecords workshop.truth workshop.inception workshop.features
-    workshop.registry workshop.method workshop.learner workshop.processes workshop.checkpoint workshop.log workshop.run workshop.recipes workshop.notebook
+    workshop.core workshop.devices workshop.files workshop.pictures workshop.folders workshop.scenes workshop.captions
+    workshop.digits workshop.tfrecords workshop.truth workshop.inception workshop.features
+    workshop.registry workshop.method workshop.learner workshop.processes workshop.checkpoint workshop.log
+    workshop.run workshop.recipes workshop.notebook
     losses layers vae data dcgan resnet unet patchgan jury cyclegan metrics paint train contest experiments
     pix2pix wgan cgan progan srgan stackgan
     apps.partial apps.fetch apps.archive apps.download apps.fit apps.launch apps.paint apps.score apps.submit apps.export
     '''.split()
 EXCEPTIONS = { # (module, what it imports from further up): why
-    ('workshop.registry', 'by string'): 'the one table of names: the module of a method or a network is imported when it is asked for',
+    ('workshop.registry', 'by string'):
+        'the one table of names: the module of a method or a network is imported when it is asked for',
     ('train', 'apps.export'): "run.export(), where a user looks for it; the import is in the method",
 }
 MODULE_LINES, CELL_LINES = 400, 25 # a cell's lines without its parameters, fields and imports
@@ -102,7 +106,8 @@ def large_rooms():
         for cell in json.loads(path.read_text(encoding='utf-8'))['cells']:
             source = ''.join(cell['source'])
             if cell['cell_type'] == 'code' and re.match(r'#\|\s*export', source) and (n := weight(source)) > CELL_LINES:
-                yield f'{path.relative_to(NBS)}, cell {cell["id"]}: {n} exported lines, at most {CELL_LINES}: {next((l for l in source.splitlines() if l.startswith(("def ", "class "))), "")[:60]}'
+                yield (f'{path.relative_to(NBS)}, cell {cell["id"]}: {n} exported lines, at most {CELL_LINES}: '
+                       f'{next((l for l in source.splitlines() if l.startswith(("def ", "class "))), "")[:60]}')
 
 
 def functions(path):

@@ -4,10 +4,12 @@
     python tools/score_run.py runs/2026-11-22-020239 --photos testB --monets testA --seen trainA
     python tools/score_run.py shipped --paint 256 --photos testB --monets testA --seen trainA
 
-Prints a line each for the photos unchanged, for the paintings of every run, .safetensors file or `shipped` (the painter of the package), and for two
-baselines that learn nothing: a global colour transfer (Reinhard et al., 2001), and the detail of a Monet band by band (histograms of a Laplacian pyramid are
-matched, after Heeger & Bergen, 1995), to which each painting is also compared on the same random halves. KID is unbiased; the spread is that of its estimate over random halves of the pictures. Scores with another extractor or
-size are not comparable. The memorisation distance is that of lesson 13 to the Monets of --seen, those of the training: 0 is a copy.
+Prints a line each for the photos unchanged, for the paintings of every run, .safetensors file or `shipped` (the painter of
+the package), and for two baselines that learn nothing: a global colour transfer (Reinhard et al., 2001), and the detail of
+a Monet band by band (histograms of a Laplacian pyramid are matched, after Heeger & Bergen, 1995), to which each painting is
+also compared on the same random halves. KID is unbiased; the spread is that of its estimate over random halves of the
+pictures. Scores with another extractor or size are not comparable. The memorisation distance is that of lesson 13 to the
+Monets of --seen, those of the training: 0 is a copy.
 For a folder of finished paintings use `monet_score` (lesson 10), which this script takes its scores from.
 """
 import json
@@ -110,8 +112,8 @@ if __name__ == '__main__':
             scores.append(dict(pictures=name, n=len(table), monets=Path(folder).name, n_monets=len(monets),
                                kid=round(score, 1), spread=round(spread, 1),
                                memorisation_distance=round(distance, 3)))
-            print(f'{name:<44} against {len(monets)} Monets of {folder}: KID x 1000 = {score:6.1f} +- {spread:4.1f}, memorisation distance {distance:.3f}'
-                  f'  ({extractor.name}, {args.size} px)', flush=True)
+            print(f'{name:<44} against {len(monets)} Monets of {folder}: KID x 1000 = {score:6.1f} +- {spread:4.1f}, '
+                  f'memorisation distance {distance:.3f}  ({extractor.name}, {args.size} px)', flush=True)
         for name in list(sets)[3:]:
             mean, spread, share = paired(reference, tables['detail of a Monet, band by band'], tables[name])
             print(f'{name:<44} nearer than band by band by {mean:.1f} +- {spread:.1f}, on {share:.0%} of 200 random '

@@ -1,10 +1,11 @@
 """Make the student edition of the exercises: the teacher's notebooks without their answers.
 
-    python tools/students.py           # writes students/NN_name.ipynb, exit status 1 if that changed anything; `make students` installs nbgrader first
+    python tools/students.py           # writes students/NN_name.ipynb, exit status 1 if that changed anything
     python tools/students.py --check   # and runs each: every check must say that there is no answer yet, nothing else may fail
 
-What stands between `### BEGIN SOLUTION` and `### END SOLUTION` is taken out by nbgrader. The cells that define checks (`#| export`) and try
-them (`#| hide`) go too; the notebook imports its checks from the library instead.
+`make students` installs nbgrader first. What stands between `### BEGIN SOLUTION` and `### END SOLUTION` is taken out by it.
+The cells that define checks (`#| export`) and try them (`#| hide`) go too; the notebook imports its checks from the
+library instead.
 """
 import re
 import sys
@@ -38,7 +39,8 @@ def stripped(path):
     nb.cells[0].source = re.sub(r'\]\((?:\.\./)?([\w/]+)\.ipynb',
                                 lambda m: f']({site()}/{"exercises/" if "../" not in m[0] else ""}{m[1]}.html',
                                 nb.cells[0].source)
-    nb.cells[0].source += f' Run it cell by cell: a check stops where an answer is still missing. When you are done: [one way to solve them]({github()}/nbs/exercises/{path.name}).'
+    nb.cells[0].source += (' Run it cell by cell: a check stops where an answer is still missing. When you are done: '
+                           f'[one way to solve them]({github()}/nbs/exercises/{path.name}).')
     teachers = [c for c in nb.cells if c.cell_type == 'code' and re.match(r'#\|\s*(export|hide|default_exp)', c.source)
                 and 'git+https' not in c.source]
     nb.cells = [c for c in nb.cells if c not in teachers]

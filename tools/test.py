@@ -17,7 +17,8 @@ from pathlib import Path
 from jobs import ROOT, Job, notebooks, on_cards, run_all
 
 # nbdev's own runner, as `nbdev_test --path` (nbdev 2) and `nbdev-test` (nbdev 3) call it
-NBDEV_TEST = 'import sys; from nbdev.test import nbdev_test; nbdev_test.__wrapped__(sys.argv[1], sys.argv[2], n_workers=0, timing=True)'
+NBDEV_TEST = ('import sys; from nbdev.test import nbdev_test; '
+              'nbdev_test.__wrapped__(sys.argv[1], sys.argv[2], n_workers=0, timing=True)')
 
 
 def as_on_cards(path, folder):

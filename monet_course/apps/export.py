@@ -124,7 +124,7 @@ def generator_of(
     return declared(deepcopy(net).cpu().float().eval())
 
 def notes_of(net, half, name, licence):
-    "What a file says about itself. A program that paints in tiles needs `multiple` and `reach`; with instance norm, tiles are not enough."
+    "What a file says about itself. To paint in tiles takes `multiple` and `reach`; with instance norm, tiles are not enough."
     whole = net.reach == math.inf or any(isinstance(m, (nn.InstanceNorm2d, CommonNorm)) for m in net.modules())
     return dict(name=name, licence=licence, config=getattr(net, 'config', None), opset=OPSET,
                 kernels='float16' if half else 'float32',
@@ -158,7 +158,8 @@ def export_onnx(
 
 # %% ../../nbs/apps/export.ipynb #571cda34
 def export_command(
-    run: str, # folder of a run, or of runs (its newest), or a .safetensors file; without it the painter that comes with the package
+    # folder of a run, or of runs (its newest), or a .safetensors file; without it the painter that comes with the package
+    run: str,
     onnx: str, # the file to write, .onnx
     half: bool = False, # store the kernels as float16: half the size
     direction: str = 'photo2monet', # which of the two generators: photo2monet or monet2photo

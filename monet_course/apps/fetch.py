@@ -78,7 +78,8 @@ def check_url(
 class Watch:
     "Cuts a connection that brings less than `slowest` bytes a second."
     def __init__(self, timeout, slowest):
-        self.timeout, self.least, self.got, self.sock, self.slow, self.done = timeout, timeout*slowest, 0, None, False, threading.Event()
+        self.timeout, self.least, self.got, self.sock, self.slow, self.done = (
+            timeout, timeout*slowest, 0, None, False, threading.Event())
 
     def __enter__(self): threading.Thread(target=self.look, daemon=True).start(); return self
     def __exit__(self, *_): self.done.set()
@@ -202,7 +203,7 @@ BUSY = {408, 425, 429, 500, 502, 503, 504}
 
 # %% ../../nbs/apps/fetch.ipynb #4ef74462
 def decide(response, part, url, asked, wanted, patience):
-    "From the head of an answer: (size of the whole file or None, note of a new beginning or None); None: nothing is left to come."
+    "From the head of an answer: (size of the whole file or None, note of a new beginning or None); None: nothing is to come."
     status, headers = response.status, response.headers
     said = f'answers {status} {readable(response.reason or "", 40)}'.rstrip()
     if status in BUSY: raise TransientError(said, seconds_to_wait(headers.get('Retry-After')))

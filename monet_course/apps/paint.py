@@ -67,7 +67,8 @@ def command_jobs(
 # %% ../../nbs/apps/paint.ipynb #b64416d6
 def paint_command(
     pictures, # photos, or folders of photos
-    run: str = None, # folder of a run, or of runs (its newest), or a .safetensors file; without it the painter that comes with the package
+    # folder of a run, or of runs (its newest), or a .safetensors file; without it the painter that comes with the package
+    run: str = None,
     # file name of the painting, or a folder for several; without it beside the photos, with _monet added to the names
     out: str = None,
     direction: str = 'photo2monet', # which of the two generators: photo2monet or monet2photo
@@ -76,13 +77,14 @@ def paint_command(
     size: int = WORKING_SIZE,
     # enlarge the paintings to the photos' own size: right for a screen, soft when looked at closely
     full_size: bool = False,
-    tile: int = 1024, # pictures of more than tile x tile pixels are painted in tiles: smaller needs less memory (down to 4 times the network's reach), larger is faster
+    # pixels of a tile's side, for larger pictures: smaller needs less memory (down to 4 x the network's reach), larger is faster
+    tile: int = 1024,
     fast: bool = False, # large pictures: several times faster, in a slightly different tone
     batch: int = 4, # pictures of equal size that are painted together
     overwrite: bool = False, # paint again what is there already
     device: str = None, # cpu, cuda, ...; without it cuda where there is one
 ):
-    "Paint photos like Monet, or with a generator that monet_fit has trained. Photos are never changed, and a folder that was painted in part is gone on with."
+    "Paint photos like Monet, or with a generator of monet_fit. Photos are never changed; a folder painted in part is continued."
     with ends_with(2):
         weights = weights_file(run, direction)
         check_settings(strength, batch, size)
@@ -90,7 +92,8 @@ def paint_command(
                                      '_' + direction.split('2')[1])
         painter = Painter.load(weights, device, direction, tile=tile, exact=not fast)
         print("Painting with "
-              f"{'the painter that comes with monet_course' if run is None else weights.parent if Path(run).is_dir() else run} ({direction})", flush=True)
+              f"{'the painter that comes with monet_course' if run is None else weights.parent if Path(run).is_dir() else run} "
+              f"({direction})", flush=True)
     with ends_with(1): report = painter.paint_files(jobs, batch, overwrite, strength, size, full_size)
     report.failed.update(refused)
     counts, *problems = str(report).splitlines()

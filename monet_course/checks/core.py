@@ -104,8 +104,8 @@ def check(
         try: quietly(*answers, **kwargs)
         except Wrong: raise
         except Exception as e:
-            raise Wrong(f'the check cannot go on after your answer: {type(e).__name__}, {str(e)[:150]}. Does it change what it was '
-                        'given, call `backward` or return something unusual?') from e
+            raise Wrong(f'the check cannot go on after your answer: {type(e).__name__}, {str(e)[:150]}. '
+                        'Does it change what it was given, call `backward` or return something unusual?') from e
         print('Right.')
         return True
     run.check = quietly # the same, with errors as they are

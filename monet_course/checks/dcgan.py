@@ -87,7 +87,8 @@ def check_round(one_round):
                    'D walks uphill; what is to be minimised?': play(way=(-1, 1))[0]}
         slips_g = {'gradients left over from earlier are part of the step of G; clear them first': play(kept=(0.,
                                                                                                               1.))[1],
-                   'what D learnt about the fakes has reached G: cut the fakes off, or clear G just before its step': play(dirty=True)[1],
+                   'what D learnt about the fakes has reached G: cut the fakes off, or clear G just before its step':
+                       play(dirty=True)[1],
                    'G is judged by the D of before its step': play(old_judge=True)[1],
                    'G walks uphill; what is to be minimised?': play(way=(1, -1))[1],
                    'G learns from the fakes that D has just seen; make fresh ones from `z_gen`': play(z=z_disc)[1]}

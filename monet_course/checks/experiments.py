@@ -141,8 +141,8 @@ def check_seeds(seeds):
         where = f'below {level:g}'
         if level == .1 and got == 3: raise Wrong('with three seeds the share can be 0.1, which is not below 0.1')
         if got == int(got) and 0 < got < needed and 1/math.comb(2*int(got), int(got)) < level:
-            raise Wrong(f'{got:g} seeds are too few {where}: the division with all the best scores in one group has a mirror image, '
-                        'which is as far apart')
+            raise Wrong(f'{got:g} seeds are too few {where}: the division with all the best scores in one group '
+                        'has a mirror image, which is as far apart')
         if got == 2*needed: raise Wrong(f'{got:g} are the trials of both settings; asked are the seeds of each')
         raise Wrong(f'{got:g} seeds are too {"few" if got < needed else "many"} to come out {where}')
 

@@ -42,8 +42,8 @@ def check_stamp(stamp):
             raise Wrong('your answer changes the map or the kernel it was given')
         if isinstance(got, torch.Tensor):
             if got.shape == (s*h, s*w) != wanted.shape:
-                raise Wrong(f'the large map is too {"small" if k > s else "large"}: the last stamp begins at s(h - 1), and a whole '
-                            'kernel follows')
+                raise Wrong(f'the large map is too {"small" if k > s else "large"}: the last stamp begins at s(h - 1), '
+                            'and a whole kernel follows')
             if got.shape == wanted.shape[::-1] != wanted.shape:
                 raise Wrong('rows and columns of the large map are swapped')
             if got.shape == wanted.shape and got.dtype == wanted.dtype and k > s:

@@ -118,8 +118,8 @@ def check_memory(memory):
     for n, m, d in [(6, 11, 4), (20, 5, 8)]:
         real, fake = rng.standard_normal((n, d)), 3*rng.standard_normal((m, d))
         got = _number(attempt(memory, real.copy(), fake.copy()), 'the distance')
-        for says, mistake in [('you look in the other direction: for every reference, how near is a generated picture. The contest asks '
-                               'every generated picture for the reference it resembles most', dict(turned=True)),
+        for says, mistake in [('you look in the other direction: for every reference, how near is a generated picture. '
+                               'The contest asks every generated picture for the reference it resembles most', dict(turned=True)),
                               ('opposite features count as alike: the absolute value is missing', dict(absolute=False)),
                               ('the dot products are not divided by the lengths of the features', dict(unit=False)),
                               ('this is the mean over all pairs; each generated picture is compared with its nearest '

@@ -159,8 +159,8 @@ def check_condition(condition):
                                                       allow_unused=True)
                                   for y in (x, w))):
                 if g is None or not looks_like(g, right, tol=1e-3):
-                    raise Wrong(f'the {name} are right, but the linear layer gets no gradient from them, or a wrong one; is mu or '
-                                'sigma detached? What only draws from a distribution cuts it off')
+                    raise Wrong(f'the {name} are right, but the linear layer gets no gradient from them, or a wrong one; '
+                                'is mu or sigma detached? What only draws from a distribution cuts it off')
         second = attempt(condition, t, weight, bias)
         if isinstance(second, (tuple, list)) and torch.equal(torch.as_tensor(second[0]), code):
             raise Wrong('a second call draws the same codes again')

@@ -74,7 +74,7 @@ def _gan_step(painter, judge, opt_painter, opt_judge, photo, monet, clear_painte
     for move in (move_judge, move_painter) if judge_first else (move_painter, move_judge): move()
 
 def _steps(step, painter, judge, batches):
-    "Steps on copies: (painter's weights, judge's weights), each in one row; how often the painter painted and was given gradients."
+    "Steps on copies: (painter's weights, judge's weights), each in one row; how often the painter painted and got gradients."
     painter, judge, painted, told = deepcopy(painter), deepcopy(judge), [], []
     opts = [torch.optim.SGD(net.parameters(), .5) for net in (painter, judge)]
     painter.register_forward_hook(lambda *_: painted.append(1))
@@ -95,8 +95,8 @@ def check_gan_step(gan_step):
             raise Wrong("the judge's loss runs back into the painter, whose graph is used up; detach the pictures for "
                         "the judge") from None
         if 'modified by an inplace operation' in str(e):
-            raise Wrong('a network was moved while a loss still had to run back through it: the painter goes first, and the judge is shown '
-                        'pictures that are detached') from None
+            raise Wrong('a network was moved while a loss still had to run back through it: the painter goes first, '
+                        'and the judge is shown pictures that are detached') from None
         raise
     for name, before, after in zip(('painter', 'judge'), start, got):
         if torch.equal(before, after):
@@ -133,15 +133,16 @@ def check_gan_step(gan_step):
 @check
 def check_scaled_step(scaled_step):
     def step(scale, steep_painter, steep_judge):
-        "(how far painter and judge moved, the new scale) for losses with these slopes; the scale doubles after a step without overflow"
+        "(how far painter and judge moved, the new scale) for losses of these slopes; without overflow, a step doubles the scale"
         scaler = torch.amp.GradScaler('cpu', init_scale=scale, growth_interval=1)
         painter, judge = (torch.zeros(2, requires_grad=True) for _ in range(2))
         opts = [torch.optim.SGD([p], lr=1.) for p in (painter, judge)]
         try: attempt(scaled_step, scaler, *opts, lambda: steep_painter*painter.sum(), lambda: steep_judge*judge.sum())
         except Wrong as e:
             if 'No inf checks' in str(e) or '_scale is None' in str(e):
-                raise Wrong('the scaler was to step or update where it had seen no gradients; each optimiser is stepped by the scaler, '
-                            'after the `backward` of its own scaled loss, and `update` comes last') from None
+                raise Wrong('the scaler was to step or update where it had seen no gradients; '
+                            'each optimiser is stepped by the scaler, after the `backward` of its own scaled loss, '
+                            'and `update` comes last') from None
             raise
         return -painter[0].item(), -judge[0].item(), scaler.get_scale()
     moved_painter, moved_judge, scale = step(8., 3., 5.)

@@ -110,7 +110,8 @@ class TwoPlayerLearner(Learner):
         **kwargs, # of fastai's `Learner`: cbs, path, ...
     ):
         check_players(method), check_state(method)
-        self.autocast, self.scaler, self.ema, self.team, self.accumulate, self.layout, self.compiled = autocast, scaler, ema, team, accumulate, layout, compiled
+        self.autocast, self.scaler, self.ema, self.team, self.accumulate, self.layout, self.compiled = (
+            autocast, scaler, ema, team, accumulate, layout, compiled)
         self.step, self.part, self.aside, self.descended, self.named_losses, self.inside = 0, accumulate, {}, set(), {}, False
         self.loss = torch.zeros((), device=next(method.parameters()).device)
         self.known = {*method.parameters()}
@@ -137,7 +138,7 @@ def no_loss(*args): raise NotImplementedError('a method has its own losses: see 
 # %% ../../nbs/workshop/learner.ipynb #a1fa20f1
 @patch
 def _do_one_batch(self: TwoPlayerLearner):
-    "One batch: the step of the method, or a part of it; for a picture that is only looked at, what the first painter makes of it."
+    "One batch: the step of the method, or a part of it; for a picture only to look at, what the first painter makes of it."
     if not self.training:
         with self.autocast(): self.pred = next(iter(self.model.painters().values()))(self.x)
         return
@@ -284,7 +285,8 @@ def summary(self: TwoPlayerLearner):
                      *(f'{player:<16}{net:<16}{n:>12,}  x {factor:g}' for player, net, n, factor in rows)]))
 
 # %% ../../nbs/workshop/learner.ipynb #c5880c73
-LEFT_OUT = 'after step {} a callback left out a batch or an epoch: the position in the training is a number of steps, so nothing can be left out'
+LEFT_OUT = ('after step {} a callback left out a batch or an epoch: '
+            'the position in the training is a number of steps, so nothing can be left out')
 
 @patch
 def one_batch(self: TwoPlayerLearner, i, b):

@@ -61,7 +61,8 @@ class RunConfig:
     photos: str | None = None # instead of data: folder of the pictures to be changed, photos or of any other kind ...
     monets: str | None = None # ... and folder of the pictures to become like, Monets or of any other kind
     scenes: int = 800 # generated landscapes of each domain, when there is no folder
-    size: int | None = None # shorter side in pixels to which pictures are scaled before cropping; default: 1.12 x crop, generated landscapes: crop
+    # shorter side in pixels to which pictures are scaled before cropping; default: 1.12 x crop, generated landscapes: crop
+    size: int | None = None
     crop: int = 64 # side in pixels of the random crops that the networks see
     batch: int = 4 # crops of each domain in a batch
     accumulate: int = 1 # batches that make one step: as if the batch were so many times as large, in the memory of one
@@ -72,7 +73,8 @@ class RunConfig:
     lr: float = 1e-3 # Adam's learning rate
     decay_start: float = 0.5 # part of the training after which the learning rate falls linearly to 0
     ema: float = 0.999 # decay of the averaged generators that paint
-    amp: str = 'auto' # precision: fp32, bf16, fp16, or auto: bf16 where the device has instructions for it, else fp16 on cards, fp32 on CPUs
+    # precision: fp32, bf16, fp16, or auto: bf16 where the device has instructions for it, else fp16 on cards, fp32 on CPUs
+    amp: str = 'auto'
     # arguments of torch.compile, {} or {"mode": "reduce-overhead"} (CUDA graphs), ...; None: not compiled
     compile: dict | None = None
     device: str = 'auto' # cpu, cuda, mps, or auto: cuda where there is one
@@ -294,8 +296,8 @@ def say_where(run, steps):
     "Where a run goes on, or that it is over."
     learn, usual = run.learn, pick_precision(run.learn.dls.device)
     if learn.step >= steps:
-        print(f'{run.path}: finished, after {steps:,} steps. More of it: fit(resume={str(run.path)!r}, epochs={2*run.config.epochs}). '
-              f'A new training with its networks: start={str(run.path)!r}')
+        print(f'{run.path}: finished, after {steps:,} steps. More of it: fit(resume={str(run.path)!r}, '
+              f'epochs={2*run.config.epochs}). A new training with its networks: start={str(run.path)!r}')
         return
     if run.config.amp not in ('fp32', usual):
         print(f"It goes on in {run.config.amp}, as it began. This device is made for {usual}: amp='auto' with resume= "
@@ -310,8 +312,8 @@ def say_end(run, steps, before, saved):
     elif (run.recipe or '').startswith('sketcher') and before < steps and steps > 2000:
         folders = ', '.join(f'{name}={path!r}' for name in ('data', 'photos', 'monets')
                             if (path := getattr(run.config, name)))
-        print(f"It paints tint and light. For strokes, some minutes more: fit({folders}, preset='painter', start={str(run.path)!r}). "
-              "It needs pip install 'monet_course[jury]'")
+        print("It paints tint and light. For strokes, some minutes more: "
+              f"fit({folders}, preset='painter', start={str(run.path)!r}). It needs pip install 'monet_course[jury]'")
 
 # %% ../../nbs/workshop/run.ipynb #15d82890
 DIRECTIONS = ('photo2monet', 'monet2photo')
@@ -359,7 +361,8 @@ def smaller(config):
     "What to lower where the memory is too small, in words."
     device = pick_device(config.device)
     half = f'amp={pick_precision(device)!r}, ' if config.amp == 'fp32' != pick_precision(device) else ''
-    kernel = ". In a notebook, restart the kernel first: until then the card's memory stays taken" if device.startswith('cuda') else ''
+    kernel = (". In a notebook, restart the kernel first: until then the card's memory stays taken"
+              if device.startswith('cuda') else '')
     return f'try half the batch, a smaller crop, {half}a narrower generator{kernel}'
 
 @contextmanager

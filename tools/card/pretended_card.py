@@ -1,11 +1,13 @@
 """A pretended NVIDIA card: its tensors hold their numbers on the CPU, say that they are on a card, and refuse what CUDA refuses.
 
-It shows which lines mix devices, draw a card's random numbers from a CPU generator, read a card's tensor with NumPy, ask for a card that is not there, or
-make the program wait for the card (those raise under `torch.cuda.set_sync_debug_mode('error')`, as on CUDA). Autocast casts the operations that it casts on
-CUDA; the backward passes that are not deterministic there differ in their last bit from run to run; fused Adam wants weights and moments in one order.
-What it cannot show: speed, memory, half-precision kernels, NCCL and CUDA graphs.
+It shows which lines mix devices, draw a card's random numbers from a CPU generator, read a card's tensor with NumPy,
+ask for a card that is not there, or make the program wait for the card (those raise under
+`torch.cuda.set_sync_debug_mode('error')`, as on CUDA). Autocast casts the operations that it casts on CUDA; the backward
+passes that are not deterministic there differ in their last bit from run to run; fused Adam wants weights and moments
+in one order. What it cannot show: speed, memory, half-precision kernels, NCCL and CUDA graphs.
 
-PyTorch lets Python add one kind of device. It is called `card` here, and in each module of monet_course the word 'cuda' is read as 'card' (`as_card`).
+PyTorch lets Python add one kind of device. It is called `card` here, and in each module of monet_course
+the word 'cuda' is read as 'card' (`as_card`).
 """
 import io
 import re
@@ -152,11 +154,14 @@ def copy_from(source, target, non_blocking=False):
     return target
 
 
-HALF = ('conv1d conv2d conv3d convolution conv_transpose1d conv_transpose2d.input conv_transpose3d.input linear matmul addmm mm mv bmm baddbmm addbmm einsum prelu '
-        'scaled_dot_product_attention').split()
-FLOAT = ('acos asin cosh erfinv exp expm1 log log10 log2 log1p reciprocal rsqrt sinh tan pow.Tensor_Scalar pow.Tensor_Tensor pow.Scalar softplus layer_norm group_norm '
-         'cosine_similarity nll_loss kl_div l1_loss smooth_l1_loss huber_loss mse_loss binary_cross_entropy_with_logits cdist dist renorm logsumexp upsample_nearest2d.vec '
-         'upsample_bilinear2d.vec upsample_bicubic2d.vec prod softmax.int log_softmax.int cumsum sum sum.dim_IntList norm.Scalar norm.ScalarOpt_dim linalg_vector_norm').split()
+HALF = ('conv1d conv2d conv3d convolution conv_transpose1d conv_transpose2d.input conv_transpose3d.input '
+        'linear matmul addmm mm mv bmm baddbmm addbmm einsum prelu scaled_dot_product_attention').split()
+FLOAT = ('acos asin cosh erfinv exp expm1 log log10 log2 log1p reciprocal rsqrt sinh tan '
+         'pow.Tensor_Scalar pow.Tensor_Tensor pow.Scalar softplus layer_norm group_norm '
+         'cosine_similarity nll_loss kl_div l1_loss smooth_l1_loss huber_loss mse_loss binary_cross_entropy_with_logits '
+         'cdist dist renorm logsumexp upsample_nearest2d.vec upsample_bilinear2d.vec upsample_bicubic2d.vec '
+         'prod softmax.int log_softmax.int cumsum sum sum.dim_IntList '
+         'norm.Scalar norm.ScalarOpt_dim linalg_vector_norm').split()
 WIDEST = 'addcdiv addcmul atan2 cross dot grid_sampler vdot tensordot stack cat'.split()
 
 
@@ -247,11 +252,13 @@ def install(count, kind='T4'):
 # --- 'cuda' is read as 'card'
 
 def as_card(source):
-    "The same program, in which 'cuda' is called 'card' in strings and as a name in `dict(cuda=...)`; lines and comments stay where they are."
+    "The same program, with 'card' for 'cuda' in strings and as a name in `dict(cuda=...)`; lines and comments stay in place."
     tokens, lines = list(tokenize.generate_tokens(io.StringIO(source).readline)), source.splitlines(keepends=True)
     for token, after, value in reversed(list(zip(tokens, tokens[1:] + tokens[-1:], tokens[2:] + tokens[-1:]*2))):
         (row, start), (end_row, end) = token.start, token.end
-        if 'cuda' not in token.string or token.type == tokenize.COMMENT or token.type == tokenize.NAME and (token.string != 'cuda' or after.string != '=' or value.type == tokenize.NUMBER):
+        if ('cuda' not in token.string or token.type == tokenize.COMMENT
+                or token.type == tokenize.NAME
+                and (token.string != 'cuda' or after.string != '=' or value.type == tokenize.NUMBER)):
             continue
         text = 'card' if token.type == tokenize.NAME else re.sub(r"""(?<![\w,.-])cuda(?=$|[:'")\]])""", 'card',
                                                                  token.string)

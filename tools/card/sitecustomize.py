@@ -1,4 +1,4 @@
-"Python reads this file when it starts, if this folder is in PYTHONPATH: with PRETENDED_CARDS=1 (or 2, or 0) it sees as many pretended cards."
+"Python reads this at its start, if this folder is in PYTHONPATH: PRETENDED_CARDS=1 (or 2, or 0) are the cards it then sees."
 import os
 
 if os.environ.get('PRETENDED_CARDS'):
