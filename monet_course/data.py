@@ -73,7 +73,7 @@ def picture_folders(
             tests = [find_pictures(p) if p.is_dir() else [] for p in folders[2:]]
             return PictureFolders(*map(some_pictures, folders[:2]), *tests)
     packed = ' and '.join(sorted(p.name for p in root.glob('*_tfrec') if p.is_dir()))
-    advice = f'; unpack {packed} first: unpack_tfrecords({str(root)!r}, another_folder)'*bool(packed)
+    advice = f'; unpack {packed} first: workshop.tfrecords.unpack_tfrecords({str(root)!r}, another_folder)' if packed else ''
     raise FileNotFoundError(f'{root}: found {contents(root)}; {EXPECTED}{advice}')
 
 # %% ../nbs/01_data.ipynb #4f680ad5

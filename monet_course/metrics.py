@@ -117,7 +117,7 @@ def kernel_sum(x, y):
     return sum(((a @ b.T/x.shape[1] + 1)**3).sum() for a in chunks(x) for b in chunks(y))
 
 def squared_mmd(x, y):
-    "The formula above, unbiased."
+    "Squared MMD with the kernel (a.b/d + 1)^3, unbiased."
     def within(x):
         same = sum((((a*a).sum(1)/x.shape[1] + 1)**3).sum() for a in chunks(x))
         return (kernel_sum(x, x) - same)/(len(x)*(len(x) - 1))

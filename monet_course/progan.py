@@ -36,11 +36,11 @@ class EqualConv(nn.Conv2d):
     def forward(self, x): return F.conv2d(x, self.weight*self.scale, self.bias, padding=self.padding)
 
 class EqualLinear(nn.Linear):
-    "The same for a linear layer."
+    "A linear layer whose weights are scaled while they are used, so that all layers learn at one pace."
     def __init__(self,
         in_features: int, # numbers in
         out_features: int, # numbers out
-        gain: float = 2**0.5, # as above
+        gain: float = 2**0.5, # sqrt(2) in front of a ReLU, 1 at the end
     ):
         super().__init__(in_features, out_features)
         nn.init.normal_(self.weight), nn.init.zeros_(self.bias)

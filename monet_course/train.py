@@ -117,8 +117,7 @@ CONFIGS[CycleGAN] = Config
 def config_dls(
     config: RunConfig, # settled
     share: tuple = (0, 1), # number of this process, and how many there are
-) -> tuple[DataLoaders, torch.Tensor,
-           torch.Tensor | None]: # data, preview photos (n, 3, h, w), their true paintings or None
+) -> tuple: # data, preview photos (n, 3, h, w), their true paintings or None
     "The data that `config` asks for; the generated landscapes' photos and paintings show different scenes."
     kwargs = dict(size=config.size, crop=config.crop, bs=config.batch, epoch_len=config.epoch_len, seed=config.seed,
                   num_workers=config.workers, device=pick_device(config.device), share=share)

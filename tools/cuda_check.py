@@ -24,7 +24,7 @@ from fastai.callback.core import Callback
 from jobs import ROOT, Job, on_cards, run_all
 
 TOOLS = ROOT/'tools'
-CUDA_LESSONS = ['nbs/10', 'nbs/12', 'workshop/devices']
+CUDA_LESSONS = ['nbs/10', 'nbs/12', 'workshop/devices', 'workshop/learner', 'workshop/checkpoint']
 TINY = dict(scenes=16, crop=32, batch=2,
             generator=dict(arch='resnet', width=4, blocks=1, up='resize', norm='batch', skip=True),
             discriminator=dict(n_layers=1, width=4), epochs=2, log_every=2, pool=4)

@@ -45,7 +45,10 @@ def api_names():
         stem = '.'.join(path.relative_to(library).with_suffix('').parts)
         if stem.startswith('checks.'): continue
         module = importlib.import_module(f'monet_course.{stem}')
-        for name in getattr(module, '__all__', []): names.setdefault(name, []).append(stem)
+        for name in getattr(module, '__all__', []):
+            thing = getattr(module, name)
+            if callable(thing) and thing.__module__ != module.__name__: continue # re-exported: its page is where it is defined
+            names.setdefault(name, []).append(stem)
     return {name: modules[0] for name, modules in names.items() if len(modules) == 1}
 
 

@@ -217,7 +217,7 @@ def not_deterministic(name):
     finally: torch.use_deterministic_algorithms(False)
 
 class ByPicture(InstanceNorm2d):
-    "Instance norm as the class of lesson 05 computes it on a CPU."
+    "Instance norm as the class of lesson 07 computes it on a CPU."
     def forward(self, x):
         return torch.cat([F.batch_norm(one, None, None, None, None, True, 0., self.eps) for one in x.split(1)])
 

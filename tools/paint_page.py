@@ -1,7 +1,7 @@
 """The page that paints in the visitor's browser: what tools/docs.py adds to the site for it.
 
 The runtime is onnxruntime-web, fetched once by `npm pack` into .cache/ and compared with its checksum; the model is
-exported from the weights in the package (lesson 17). Without npm, a network or the `onnx` extra the page says in words
+exported from the weights in the package (apps/export). Without npm, a network or the `onnx` extra the page says in words
 that it was built without the painter.
 """
 import gzip

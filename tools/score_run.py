@@ -10,7 +10,7 @@ a Monet band by band (histograms of a Laplacian pyramid are matched, after Heege
 also compared on the same random halves. KID is unbiased; the spread is that of its estimate over random halves of the
 pictures. Scores with another extractor or size are not comparable. The memorisation distance is that of lesson 13 to the
 Monets of --seen, those of the training: 0 is a copy.
-For a folder of finished paintings use `monet_score` (lesson 10), which this script takes its scores from.
+For a folder of finished paintings use `monet_score`, which this script takes its scores from.
 """
 import json
 from argparse import ArgumentParser, RawDescriptionHelpFormatter

@@ -143,3 +143,6 @@ def monet_download():
     parser = command_parser(download_command, 'monet_download',
                             which=dict(nargs='?', default='monet2photo', metavar='name'), url=dict(action='append'))
     download_command(**vars(parser.parse_args()))
+
+# %% ../../nbs/apps/download.ipynb #4a09b0e6
+if __name__ == '__main__' and globals().get('__package__'): monet_download() # a notebook is __main__ too, but in no package

@@ -176,3 +176,6 @@ def monet_export():
     "The command `monet_export`."
     parser = command_parser(export_command, 'monet_export', run=dict(nargs='?'), direction=dict(choices=DIRECTIONS))
     export_command(**vars(parser.parse_args()))
+
+# %% ../../nbs/apps/export.ipynb #82337b23
+if __name__ == '__main__' and globals().get('__package__'): monet_export() # a notebook is __main__ too, but in no package

@@ -35,7 +35,9 @@ def fit_arguments(
     first = ArgumentParser(add_help=False)
     first.add_argument('--method', default='cyclegan')
     try: method = find_method(first.parse_known_args(args)[0].method) # which options there are depends on it
-    except ValueError as e: sys.exit(print(f'monet_fit: {e}', file=sys.stderr) or 2)
+    except ValueError as e:
+        print(f'monet_fit: {e}', file=sys.stderr)
+        sys.exit(2)
     examples = '', 'gan-getting-started', '--photos horses --monets zebras', '--resume runs/2026-11-21-093000'
     parser = ArgumentParser('monet_fit', description=monet_fit.__doc__, formatter_class=RawDescriptionHelpFormatter,
                             epilog='\n'.join(['examples:',

@@ -114,3 +114,6 @@ def paint_parser() -> ArgumentParser:
 def monet_paint():
     "The command `monet_paint`."
     paint_command(**vars(paint_parser().parse_args()))
+
+# %% ../../nbs/apps/paint.ipynb #5f37279f
+if __name__ == '__main__' and globals().get('__package__'): monet_paint() # a notebook is __main__ too, but in no package

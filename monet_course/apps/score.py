@@ -47,3 +47,6 @@ def monet_score(
     except (ValueError, OSError, RuntimeError, ImportError, KeyboardInterrupt) as e:
         print('monet_score:', ' '.join(str(e).split()) or 'stopped', file=sys.stderr)
         sys.exit(130 if isinstance(e, KeyboardInterrupt) else 2)
+
+# %% ../../nbs/apps/score.ipynb #0255ff67
+if __name__ == '__main__' and globals().get('__package__'): monet_score() # a notebook is __main__ too, but in no package

@@ -32,3 +32,6 @@ def submit_command(
 def monet_submit():
     "The command `monet_submit`."
     submit_command(**vars(command_parser(submit_command, 'monet_submit').parse_args()))
+
+# %% ../../nbs/apps/submit.ipynb #9fa1ef8c
+if __name__ == '__main__' and globals().get('__package__'): monet_submit() # a notebook is __main__ too, but in no package

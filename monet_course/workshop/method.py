@@ -37,8 +37,9 @@ class Method(nn.Module):
     def optimizer(self, name, params, lr): # of the player `name`
         return torch.optim.Adam(params, lr, (0.5, 0.999), fused=device_facts(params[0].device).fused)
     def lr_factor(self, name): return 1. # on the learning rate of the player `name`
-    # numbers and CPU tensors that a checkpoint needs besides the networks, such as image pools
-    def own_state(self): return {}
+    def own_state(self):
+        "Numbers and CPU tensors that a checkpoint needs besides the networks, such as image pools."
+        return {}
     def load_own_state(self, state): pass
     @classmethod
     def check(cls, config): pass # raise `ValueError` where the settings of a run do not fit together

@@ -52,7 +52,7 @@ def for_cpu(side, pictures):
 
 def for_card(memory, side, pictures):
     "The networks of the paper, with squares and a batch that fit."
-    per_picture = {256: 1.7, 128: .4, 64: .1} # GB, counted above; a quarter for half the side
+    per_picture = {256: 1.7, 128: .4, 64: .1} # GB, as counted in workshop/recipes; a quarter for half the side
     fits = [(crop, batch) for crop in per_picture if crop <= max(side, 64)*1.2 for batch in (16, 4, 1) if 2.5
             + per_picture[crop]*batch <= .9*memory]
     crop, batch = fits[0] if fits else (64, 1)

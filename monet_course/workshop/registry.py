@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'GENERATORS', 'DISCRIMINATORS', 'STRIP', 'CONTRACT', 'look_up', 'build', 'build_generator',
-           'build_discriminator', 'SettledNorm', 'settled', 'noise', 'fits', 'farthest', 'joins', 'measured',
-           'declared']
+           'build_discriminator', 'SettledNorm', 'settled_copy', 'noise_picture', 'fits', 'farthest', 'joins',
+           'measured', 'declared']
 
 # %% ../../nbs/workshop/registry.ipynb #d3009db9
 import math
@@ -73,7 +73,7 @@ class SettledNorm(nn.Module):
         return F.batch_norm(x, *self.given, self.norm.weight, self.norm.bias, False, 0., self.norm.eps)
 
 @torch.no_grad()
-def settled(
+def settled_copy(
     net: nn.Module, # in evaluation mode; left as it is
     x: torch.Tensor, # the picture whose statistics are kept
 ) -> nn.Module: # a copy
@@ -89,13 +89,13 @@ def settled(
 # %% ../../nbs/workshop/registry.ipynb #d8c093ec
 STRIP = 1024 # pixels: so long are the strips that are looked at
 
-def noise(height, width):
+def noise_picture(height, width):
     "A picture of noise in float64, the same every time."
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0)).double()*2 - 1
 
 def fits(net, height, width):
     "What goes wrong with a picture of this size, in words; empty where it comes back in its size."
-    try: y = net(x := noise(height, width))
+    try: y = net(x := noise_picture(height, width))
     # a foreign network may raise anything
     except Exception as e: return f'{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ""}'
     if not isinstance(y, torch.Tensor) or y.shape != x.shape:
@@ -104,14 +104,14 @@ def fits(net, height, width):
 
 def farthest(net, multiple, thick):
     "So many columns to each side depend on one, or up to `multiple` - 1 fewer; infinite if they reach the ends of the strip."
-    x, at = noise(thick, STRIP), STRIP//2
+    x, at = noise_picture(thick, STRIP), STRIP//2
     x[..., at:at + multiple] = torch.nan
     hit = net(x).isnan().any(1).any(1)[0].nonzero().flatten().tolist() or [at]
     return max(at + multiple - 1 - hit[0], hit[-1] - at) if 0 < hit[0] and hit[-1] < STRIP - 1 else math.inf
 
 def joins(net, multiple, thick, reach):
     "Do pieces without the first or the last columns paint what the whole paints, from `reach` on?"
-    x, cut = noise(max(thick, 16//multiple*multiple), STRIP), (64//multiple | 1)*multiple # an odd number of cells
+    x, cut = noise_picture(max(thick, 16//multiple*multiple), STRIP), (64//multiple | 1)*multiple # an odd number of cells
     # some write into their input
     whole, later, earlier = net(x.clone()), net(x[..., cut:].clone()), net(x[..., :-cut].clone())
     end = STRIP - cut - reach
@@ -134,7 +134,7 @@ def measured(
         smallest = next((s for s in range(m, side, m) if not fits(net, s, s)), side + m)
         found = found or dict(multiple=m, smallest=smallest, reach=math.inf)
         try:
-            free = settled(net, noise(side, side + m))
+            free = settled_copy(net, noise_picture(side, side + m))
             widths = [norm.width for norm in free.modules() if isinstance(norm, SettledNorm)]
             # a norm counts a border that tiles have not
             if any((side + m) % width and width % (side + m) for width in widths): continue
