@@ -23,7 +23,7 @@ from monet_course.train import Run, fit
 from monet_course.workshop.checkpoint import read_checkpoint
 from monet_course.workshop.folders import folder_jobs
 from monet_course.workshop.pictures import MAX_PIXELS, find_pictures
-from monet_course.workshop.processes import starter
+from monet_course.apps.launch import starter
 from monet_course.workshop.scenes import toy_pairs
 
 @dataclass

@@ -21,7 +21,7 @@ from monet_course.workshop.checkpoint import save_generator
 from monet_course.workshop.registry import build_generator
 from monet_course.workshop.scenes import toy_pairs
 
-from monet_course.workshop.processes import starter
+from monet_course.apps.launch import starter
 from monet_course.paint import Painter
 from monet_course.workshop.pictures import save_picture
 from monet_course.train import Run

@@ -56,6 +56,8 @@ def imports(name, path):
                                                                              '__import__')) and node.args:
             if isinstance(node.args[0], ast.Constant): yield str(node.args[0].value).removeprefix('monet_course.')
             elif 'monet_course' in ast.unparse(node.args[0]): yield 'by string'
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith('monet_course.'):
+            if (other := node.value.removeprefix('monet_course.')) in ORDER: yield other # named, to be imported elsewhere
 
 
 def wrong_arrows():
