@@ -69,7 +69,7 @@ class Ema:
 
     @torch.no_grad()
     def follow(self, mine, theirs, step):
-        "The same for a part of the networks."
+        "Move the weights of one network towards those of another; what is no weight is copied."
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(mine.parameters()), list(theirs.parameters()), 1 - decay)
         for a, b in zip(mine.buffers(), theirs.buffers()): a.copy_(b)
@@ -197,7 +197,7 @@ def make_learner(
 
 # %% ../nbs/12_train.ipynb #be5ec60f
 def starting_point(
-    preset, # see `fit`
+    preset: str, # 'auto', or a preset of the method
     changes: dict, # fields of `Config` that were given
 ) -> tuple: # fields of `Config` to start from, and the `Recipe` they are of or None
     "The settings of a preset; 'auto' looks at pictures and machine."
@@ -257,9 +257,9 @@ def run_to_resume(
 
 # %% ../nbs/12_train.ipynb #72cefdaa
 def what_to_do(
-    resume, # see `fit`
-    preset, # see `fit`
-    data, # see `fit`
+    resume, # folder of the run that goes on; None: a new one
+    preset: str, # where a new run's settings start
+    data, # folder with the pictures of both domains, or None
     changes: dict, # fields of `Config` that were given
 ) -> tuple: # the run that goes on, or None; its settled settings; the `Recipe` that was chosen, or None
     "The settings of a training."
@@ -327,10 +327,10 @@ def introduce(
 # %% ../nbs/12_train.ipynb #86ccd256
 def begin(
     team, # the processes that train together
-    resume, # see `fit`
-    preset, # see `fit`
-    data, # see `fit`
-    out, # see `fit`
+    resume, # folder of the run that goes on; None: a new one
+    preset: str, # where a new run's settings start
+    data, # folder with the pictures of both domains, or None
+    out, # folder that holds the runs
     changes: dict, # fields of `Config` that were given
 ) -> tuple: # the `Run`, with its learner; does it go on from a checkpoint?
     "Everything that a training needs. The folder is made last, so that a wrong argument leaves nothing behind."

@@ -117,7 +117,7 @@ def folders(self: RunConfig) -> dict: # arguments of `picture_folders`; empty fo
 
 @patch
 def settled(self: RunConfig) -> RunConfig:
-    "The same with every `auto` and default decided for this machine, but for `device`, since a run may go on elsewhere."
+    "These settings with every `auto` and default decided for this machine; `device` stays, since a run may go on elsewhere."
     device = pick_device(self.device)
     if self.amp not in ('auto', *(allowed := device_facts(device).precisions)):
         raise ValueError(f"amp={self.amp!r}: on {device} a training computes in {' or '.join(allowed)}")
