@@ -61,6 +61,14 @@ def linked(text, names, up=''):
     return ''.join(p if i % 2 else re.sub(r'(?<!`)`(\w+)(?:\(\))?`(?!`)', one, p) for i, p in enumerate(parts))
 
 
+def meant(nb, names):
+    "The names that a notebook can mean: its own, those it imports, and of others only those that are no plain words (`noise`)."
+    code = '\n'.join(c.source for c in nb.cells if c.cell_type == 'code')
+    own = re.search(r'^#\|\s*default_exp\s+(\S+)', code, re.M)
+    imported = set(re.findall(r'\w+', ' '.join(re.findall(r'^from monet_course\S* import ([^\n]*)', code, re.M))))
+    return {n: m for n, m in names.items() if n in imported or (own and own[1] == m) or '_' in n or n != n.lower() or n == 'fit'}
+
+
 def open_in(path, cfg):
     "Where else the notebook can be opened: at the release that its set-up cell installs."
     at = f'{cfg.user}/{cfg.repo}/blob/v{cfg.version}/{path.relative_to(ROOT).as_posix()}'
@@ -94,6 +102,7 @@ def prepare(path, names, cfg):
     inside = path.parent.relative_to(NBS) # ., exercises or workshop
     below, source = inside != Path('.'), student_edition(path)
     nb, cells, said = read_nb(source), [], path.stem
+    if any(c.cell_type == 'code' for c in nb.cells): names = meant(nb, names)
     runs = any(c.cell_type == 'code' for c in nb.cells) and path.name != 'index.ipynb'
     for cell in nb.cells:
         if cell.cell_type == 'markdown':
