@@ -16,7 +16,7 @@ from fastcore.basics import chunked
 from .paint import Painter, check_settings
 from .workshop.core import bar, one_line
 from .workshop.files import writing
-from .workshop.pictures import PictureError, find_pictures, naming, open_picture, split_alpha
+from .workshop.pictures import PictureError, find_pictures, left_out, naming, open_picture, split_alpha
 
 # %% ../nbs/15_contest.ipynb #d61b63bb
 def check_count(n, any_count=False):
@@ -30,7 +30,9 @@ def contest_photos(
 ) -> dict: # name in the archive -> file
     "The photos to paint; names are kept."
     if isinstance(photos, (str, Path)):
-        photos = find_pictures(Path(photos)/'photo_jpg' if (Path(photos)/'photo_jpg').is_dir() else photos)
+        folder = Path(photos)/'photo_jpg' if (Path(photos)/'photo_jpg').is_dir() else photos
+        if (others := left_out(folder)): raise ValueError(f'{others}. To do without them, give a list of files')
+        photos = find_pictures(folder)
     named = {}
     for p in map(Path, photos):
         if (twin := named.setdefault(f'{p.stem}.jpg', p)) is not p:

@@ -20,8 +20,8 @@ from fastcore.basics import chunked, patch
 
 from .workshop.core import check_choice
 from .workshop.devices import device_facts, pick_device
-from .workshop.pictures import (ENDINGS, PHONES, PictureError, contents, find_pictures, load_picture,
-                                            no_picture, scale, show_pictures, to_batch)
+from .workshop.pictures import (PictureError, contents, find_pictures, left_out, load_picture, scale,
+                                            show_pictures, to_batch)
 from .workshop.scenes import toy_pairs
 
 from fastai.data.core import DataLoaders, TfmdDL
@@ -42,16 +42,18 @@ class PictureFolders:
     monets: list
     test_photos: list # kept apart; empty where there are none
     test_monets: list
-    def __repr__(self): return f"PictureFolders({', '.join(f'{k}={len(v)}' for k, v in vars(self).items())})"
+    left_out: str = '' # which pictures of their folders are not among them, in words
+
+    def __repr__(self):
+        counts = ', '.join(f'{k}={len(v)}' for k, v in vars(self).items() if k != 'left_out')
+        return '\n'.join([f'PictureFolders({counts})', *[self.left_out]*bool(self.left_out)])
 
 # %% ../nbs/01_data.ipynb #0bcbe9ac
 def some_pictures(folder):
     "`find_pictures`, or an error that says what is there instead."
-    found = find_pictures(folder)
-    if found: return found
-    phones = sorted({p.suffix.lower() for p in Path(folder).iterdir()} & PHONES)
-    why = no_picture('x' + phones[0]) if phones else f'no pictures in it, found {contents(folder)}'
-    raise FileNotFoundError(f"{folder}: {why}; expected files ending in {' '.join(sorted(ENDINGS))}")
+    if (found := find_pictures(folder)): return found
+    why = left_out(folder) or f'{folder}: no pictures in it, found {contents(folder)}'
+    raise FileNotFoundError(f'{why}; expected picture files, such as .jpg or .png')
 
 # %% ../nbs/01_data.ipynb #5c24fcc5
 def picture_folders(
@@ -64,14 +66,14 @@ def picture_folders(
         if photos is None or monets is None: raise ValueError(f'photos={photos}, monets={monets}: name both folders')
         if Path(photos).resolve() == Path(monets).resolve():
             raise ValueError(f'photos={photos}, monets={monets}: the same folder twice')
-        return PictureFolders(some_pictures(photos), some_pictures(monets), [], [])
+        return PictureFolders(some_pictures(photos), some_pictures(monets), [], [], left_out(photos, monets))
     root = Path('.' if path is None else path)
     if path is None or not root.is_dir(): raise FileNotFoundError(f'path={path}: there is no such folder; {EXPECTED}')
     for names in LAYOUTS:
         folders = [root/name for name in names]
         if all(p.is_dir() for p in folders[:2]):
             tests = [find_pictures(p) if p.is_dir() else [] for p in folders[2:]]
-            return PictureFolders(*map(some_pictures, folders[:2]), *tests)
+            return PictureFolders(*map(some_pictures, folders[:2]), *tests, left_out(*filter(Path.is_dir, folders)))
     packed = ' and '.join(sorted(p.name for p in root.glob('*_tfrec') if p.is_dir()))
     advice = f'; unpack {packed} first: workshop.tfrecords.unpack_tfrecords({str(root)!r}, another_folder)' if packed else ''
     raise FileNotFoundError(f'{root}: found {contents(root)}; {EXPECTED}{advice}')

@@ -357,10 +357,11 @@ def paint_folder(self:Painter,
     progress: bool | None = None, # a progress bar; default: where somebody can see it
 ) -> Report: # what was painted, skipped and failed
     "Paint all pictures of a folder; run it again to go on where it stopped."
-    jobs, refused = folder_jobs(src, dst)
+    jobs, refused, unread = folder_jobs(src, dst)
     sweep(dst) # what a painter that was killed left half-written
     report = self.paint_files(jobs, batch, overwrite, strength, size, full_size, progress)
     report.failed.update(refused)
+    report.unread = unread
     return report
 
 # %% ../nbs/14_paint.ipynb #01ddf4ce

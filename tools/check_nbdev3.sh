@@ -27,7 +27,7 @@ mkdir "$work/copy" && tar -xf "$work/copy.tar" -C "$work/copy"
 
 # The library out of the copy, and what its lessons need, without the pins of nbdev 2 and what came with it
 tools=$(setting dev_requirements | tr ' ' '\n' | grep -Ev '^(nbdev|execnb|fastcore|ghapi|build)([<=>]|$)')
-"$env/bin/python" -m pip install -qq --upgrade 'nbdev>=3,<4' fastcore execnb ghapi $tools -e "$work/copy[score,jury,onnx]" || die "pip failed; run the same again to go on"
+"$env/bin/python" -m pip install -qq --upgrade 'nbdev>=3,<4' fastcore execnb ghapi $tools -e "$work/copy[score,jury,onnx,heic]" || die "pip failed; run the same again to go on"
 
 cat >> "$work/copy/pyproject.toml" <<END
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..paint import Painter, check_settings
 from ..workshop.core import command_parser, ends_with
 from ..workshop.folders import folder_jobs, output_names
-from ..workshop.pictures import ENDINGS, FORMATS, WORKING_SIZE
+from ..workshop.pictures import ENDINGS, FORMATS, UNREAD, WORKING_SIZE
 from ..workshop.run import DIRECTIONS, weights_file
 
 # %% ../../nbs/apps/paint.ipynb #be9f2cfa
@@ -28,7 +28,7 @@ def file_jobs(
                   for f in files}
         # no paintings of paintings
         return [(photo, painting) for photo, painting in beside.items() if photo not in beside.values()]
-    if out.suffix.lower() in ENDINGS - set(FORMATS):
+    if out.suffix.lower() in (ENDINGS | UNREAD) - set(FORMATS) and not out.is_dir():
         raise ValueError(f'--out {out}: paintings can be written as {" ".join(FORMATS)}')
     if out.suffix.lower() in FORMATS and not out.is_dir():
         if len(files) > 1: raise ValueError(f'--out {out}: one file for {len(files)} paintings; name a folder')
@@ -43,13 +43,13 @@ def command_jobs(
     pictures: list, # files and folders
     out: str | None, # where the paintings go; None: beside them
     suffix: str, # added to names beside the photos
-) -> tuple: # list of (photo, painting) paths, and {photo: why it must not be painted}
+) -> tuple: # list of (photo, painting) paths; {photo: why it must not be painted}; pictures that cannot be read here
     "Who is painted where, as the command line says it."
     paths, out = list(dict.fromkeys(map(Path, pictures))), out and Path(out)
     for p in paths:
         if not p.exists(): raise FileNotFoundError(f'{p}: there is no such file or folder')
     folders, files = [p for p in paths if p.is_dir()], [p for p in paths if not p.is_dir()]
-    jobs, refused = file_jobs(files, out, suffix) if files else [], {}
+    jobs, refused, unread = file_jobs(files, out, suffix) if files else [], {}, []
     sources = {photo.resolve() for photo, _ in jobs}
     for photo, painting in jobs:
         if painting.parent.resolve()/painting.name in sources:
@@ -57,12 +57,14 @@ def command_jobs(
     for folder in folders:
         name = folder.resolve().name
         place = folder.resolve().with_name(name + suffix) if out is None else out if len(paths) == 1 else out/name
-        more, no = folder_jobs(folder, place)
-        if not more and not no: raise FileNotFoundError(f'{folder}: no pictures in it')
-        jobs, refused = jobs + more, {**refused, **no}
+        if place.suffix.lower() in ENDINGS | UNREAD and not place.is_dir():
+            raise ValueError(f'--out {out}: {folder} is a folder, so its paintings need one, too')
+        more, no, others = folder_jobs(folder, place)
+        if not (more or no or others): raise FileNotFoundError(f'{folder}: no pictures in it')
+        jobs, refused, unread = jobs + more, {**refused, **no}, unread + others
     if len({painting for _, painting in jobs}) < len(jobs):
         raise ValueError(f'--out {out}: two of the photos have the same name; give them folder by folder')
-    return jobs, refused
+    return jobs, refused, unread
 
 # %% ../../nbs/apps/paint.ipynb #b64416d6
 def paint_command(
@@ -88,14 +90,15 @@ def paint_command(
     with ends_with(2):
         weights = weights_file(run, direction)
         check_settings(strength, batch, size)
-        jobs, refused = command_jobs([pictures] if isinstance(pictures, (str, Path)) else pictures, out,
-                                     '_' + direction.split('2')[1])
+        jobs, refused, unread = command_jobs([pictures] if isinstance(pictures, (str, Path)) else pictures, out,
+                                             '_' + direction.split('2')[1])
         painter = Painter.load(weights, device, direction, tile=tile, exact=not fast)
         print("Painting with "
               f"{'the painter that comes with monet_course' if run is None else weights.parent if Path(run).is_dir() else run} "
               f"({direction})", flush=True)
     with ends_with(1): report = painter.paint_files(jobs, batch, overwrite, strength, size, full_size)
     report.failed.update(refused)
+    report.unread = unread
     counts, *problems = str(report).splitlines()
     for painting in report.painted[:10]: print(painting)
     if len(report.painted) > 10: print(f'... and {len(report.painted) - 10} more')
@@ -103,7 +106,7 @@ def paint_command(
     if report.scaled and not full_size:
         print("A larger --size paints finer strokes; --full-size enlarges the painting to the photo's own size")
     for problem in problems: print(problem, file=sys.stderr)
-    if report.failed: sys.exit(1)
+    if report.failed or report.unread: sys.exit(1)
 
 # %% ../../nbs/apps/paint.ipynb #45b38708
 def paint_parser() -> ArgumentParser:

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from PIL import Image
-
-from .pictures import FORMATS, PictureError, find_pictures, naming, working_size
+from .pictures import FORMATS, PictureError, naming, not_read, opened, picture_files, working_size
 
 # %% ../../nbs/workshop/folders.ipynb #4a8558a0
 def output_names(
@@ -36,14 +34,14 @@ def output_names(
 def pictures_below(
     folder, # where to look; links to other folders are not followed
     without=None, # a folder in it to leave out: the one that paintings go to
-) -> list: # paths relative to `folder`, sorted
+) -> tuple: # (paths that can be read here, paths that cannot), relative to `folder`, sorted
     "All picture files in a folder and its sub-folders."
-    folder, without, found = Path(folder), without and Path(without).resolve(), []
+    folder, without, found = Path(folder), without and Path(without).resolve(), ([], [])
     if not folder.is_dir(): raise FileNotFoundError(f'{folder}: there is no such folder')
     for root, folders, _ in os.walk(folder):
         folders[:] = [f for f in folders if not f.startswith('.') and (Path(root)/f).resolve() != without]
-        found += [p.relative_to(folder) for p in find_pictures(root)]
-    return sorted(found)
+        for paths, here in zip(found, picture_files(root)): paths += [p.relative_to(folder) for p in here]
+    return tuple(map(sorted, found))
 
 # %% ../../nbs/workshop/folders.ipynb #0cb7690c
 @dataclass
@@ -52,6 +50,7 @@ class Report:
     painted: list = field(default_factory=list) # paths of new paintings
     skipped: list = field(default_factory=list) # paths of paintings that were there already
     failed: dict = field(default_factory=dict) # path of the photo -> why it could not be painted
+    unread: list = field(default_factory=list) # pictures of a kind that cannot be read here
     scaled: list = field(default_factory=list) # those of `painted` whose photos were scaled down first
     how: str = '' # what was done with those, in words
 
@@ -59,7 +58,7 @@ class Report:
         how = [f'{len(self.scaled)} of them '*(len(self.scaled) < len(self.painted)) + self.how]*bool(self.scaled)
         rest = [f'{len(paths)} {what}' for paths,
                 what in [(self.skipped, 'there already'), (self.failed, 'failed')] if paths]
-        counts = [f'{len(self.painted)} painted', *how, *rest]
+        counts = [f'{len(self.painted)} painted', *how, *rest, *[not_read(self.unread)]*bool(self.unread)]
         return '\n'.join([', '.join(counts), *self.failed.values()])
 
 # %% ../../nbs/workshop/folders.ipynb #44306c61
@@ -67,7 +66,7 @@ def size_of(
     path, # a picture file
 ) -> tuple: # width and height as a viewer would show it; (0, 0) if it cannot be read
     "The size of a picture from its header."
-    with suppress(PictureError), naming(path), Image.open(path) as im:
+    with suppress(PictureError), naming(path), opened(path) as im:
         return im.size[::-1] if im.getexif().get(0x0112, 1) in (5, 6, 7, 8) else im.size
     return 0, 0
 
@@ -88,13 +87,14 @@ def batches(
 def folder_jobs(
     src, # folder of photos
     dst, # folder for the paintings
-) -> tuple: # list of (photo, painting) paths, and {photo: why it must not be painted}
+) -> tuple: # list of (photo, painting) paths; {photo: why it must not be painted}; pictures that cannot be read here
     "Who is painted where."
     src, dst = Path(src), Path(dst)
     if dst.exists() and not dst.is_dir(): raise NotADirectoryError(f'{dst}: is not a folder')
     if src.resolve() == dst.resolve():
         raise ValueError(f'dst={str(dst)!r}: paintings need another folder than the photos')
-    names = output_names(pictures_below(src, without=dst))
+    readable, unread = pictures_below(src, without=dst)
+    names = output_names(readable)
     sources, home = {(src/n).resolve() for n in names}, dst.resolve()
     jobs, refused = [], {}
     for name, out in names.items():
@@ -103,4 +103,4 @@ def folder_jobs(
             refused[src/name] = f'{src/name}: its painting would be written outside {dst}'
         elif place in sources: refused[src/name] = f'{src/name}: its painting would replace a photo'
         else: jobs.append((src/name, dst/out))
-    return jobs, refused
+    return jobs, refused, [src/name for name in unread]

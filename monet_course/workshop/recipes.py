@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 from statistics import median
 
-from PIL import Image
+from .pictures import opened
 
 # %% ../../nbs/workshop/recipes.ipynb #4b11654e
 def usual_side(
@@ -21,7 +21,7 @@ def usual_side(
     sides = []
     for path in files[:most]:
         try:
-            with Image.open(path) as im: sides.append(min(im.size))
+            with opened(path) as im: sides.append(min(im.size))
         except Exception: pass # who trains with them will name them
     return round(median(sides)) if sides else 256
 
