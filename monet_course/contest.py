@@ -12,9 +12,10 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 from fastcore.basics import chunked
+from fastcore.foundation import L
 
 from .paint import Painter, check_settings
-from .workshop.core import bar, one_line
+from .workshop.core import bar, check_path, check_whole, one_line
 from .workshop.files import writing
 from .workshop.pictures import PictureError, find_pictures, left_out, naming, open_picture, split_alpha
 
@@ -29,12 +30,15 @@ def contest_photos(
     photos, # the contest's folder, a folder of photos, or a list of files
 ) -> dict: # name in the archive -> file
     "The photos to paint; names are kept."
+    if not isinstance(photos, (list, tuple, L)): check_path(photos=photos)
     if isinstance(photos, (str, Path)):
         folder = Path(photos)/'photo_jpg' if (Path(photos)/'photo_jpg').is_dir() else photos
         if (others := left_out(folder)): raise ValueError(f'{others}. To do without them, give a list of files')
         photos = find_pictures(folder)
     named = {}
-    for p in map(Path, photos):
+    for p in photos:
+        check_path(photos=p)
+        p = Path(p)
         if (twin := named.setdefault(f'{p.stem}.jpg', p)) is not p:
             raise ValueError(f'{twin} and {p}: both paintings would be called {p.stem}.jpg')
     return named
@@ -96,6 +100,7 @@ def submission(
     progress: bool | None = None, # progress bars; default: where somebody can see them
 ) -> Path: # the archive
     "Paint photos into one archive for the contest and check it."
+    check_path(out=out); check_whole(1, quality=quality)
     named, out = contest_photos(photos), Path(out)
     check_count(len(named), any_count); check_settings(batch=batch)
     if not 1 <= quality <= 95: raise ValueError(f'quality={quality}: from 1 to 95')

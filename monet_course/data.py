@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from PIL import Image
 from fastcore.basics import chunked, patch
+from fastcore.foundation import L
 
-from .workshop.core import check_choice
+from .workshop.core import check_choice, check_path, check_positive, check_whole
 from .workshop.devices import device_facts, pick_device
 from .workshop.pictures import (PictureError, contents, find_pictures, left_out, load_picture, scale,
                                             show_pictures, to_batch)
@@ -62,6 +63,7 @@ def picture_folders(
     monets=None, # ... and a folder of paintings
 ) -> PictureFolders:
     "Find the photos and the Monets of a data set."
+    check_path(**{k: v for k, v in dict(path=path, photos=photos, monets=monets).items() if v is not None})
     if photos is not None or monets is not None:
         if photos is None or monets is None: raise ValueError(f'photos={photos}, monets={monets}: name both folders')
         if Path(photos).resolve() == Path(monets).resolve():
@@ -92,8 +94,8 @@ class Pictures:
     def read(self, i):
         "Picture i, decoded and scaled: (h, w, 3)."
         x = self.items[i]
-        if not isinstance(x, np.ndarray): return np.asarray(scale(load_picture(x, self.size), self.size))
-        return x if min(x.shape[:2]) == self.size else np.asarray(scale(Image.fromarray(x), self.size))
+        whole = isinstance(x, np.ndarray) and x.dtype == np.uint8 and x.shape[2:] == (3,) and min(x.shape[:2]) == self.size
+        return x if whole else np.asarray(scale(load_picture(x, self.size), self.size))
 
     def try_read(self, i):
         "Picture i, or the error it raises."
@@ -231,8 +233,10 @@ def check_items(name, items):
     "Files or a uint8 array, and not none of them."
     if isinstance(items, (str, Path)):
         raise ValueError(f'{name}={items}: give a list of files; picture_folders(...) makes it')
+    if not isinstance(items, (list, tuple, L, np.ndarray)):
+        raise ValueError(f'{name}={type(items).__name__}: give a list of files, or a uint8 array (n, height, width, 3)')
     if not len(items): raise ValueError(f'{name}: an empty list; at least one picture is needed')
-    if isinstance(items, np.ndarray) and (items.dtype != np.uint8 or items.ndim != 4):
+    if isinstance(items, np.ndarray) and (items.dtype != np.uint8 or items.ndim != 4 or items.shape[3] != 3):
         raise ValueError(f'{name}={items.dtype} {items.shape}: an array must be uint8 (n, height, width, 3)')
 
 def shorter_side(items, crop, size):
@@ -263,8 +267,8 @@ def unpaired_dls(
 ) -> DataLoaders:
     "fastai `DataLoaders` over two sets of pictures that know nothing of each other."
     check_choice('on_broken', on_broken, ('raise', 'skip'))
-    if min(crop, bs, epoch_len or 1) < 1 or epoch_len == 0:
-        raise ValueError(f'crop={crop}, bs={bs}, epoch_len={epoch_len}: all must be at least 1')
+    check_positive(crop=crop, bs=bs, **{k: v for k, v in dict(size=size, epoch_len=epoch_len).items() if v is not None})
+    check_whole(0, seed=seed, num_workers=num_workers)
     check_items('photos', photos); check_items('monets', monets)
     side, sets = max(shorter_side(x, crop, size) for x in (photos, monets)), []
     for items in (photos, monets, test_photos, test_monets):

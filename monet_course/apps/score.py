@@ -9,6 +9,7 @@ __all__ = ['score_command', 'monet_score']
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 from ..metrics import score_folders
 from ..workshop.core import command_parser
@@ -32,6 +33,8 @@ def score_command(
     if size is not None and size < 1 or batch < 1:
         raise ValueError(f'size={size}, batch={batch}: both must be at least 1')
     if not 0 <= eps <= 1: raise ValueError(f'eps={eps}: from 0 to 1')
+    if out and (Path(out).is_dir() or not Path(out).parent.is_dir()): # before an hour of scoring
+        raise ValueError(f'--out {out}: give the name of a file, in a folder that is there')
     scores = score_folders(real, fake, extractor, size, eps, batch, device, weights=weights, download=download)
     print(scores, flush=True)
     for caution in scores.cautions: print(f'note: {caution}', file=sys.stderr)

@@ -20,6 +20,7 @@ def writing(
 ):
     "A temporary name to write to; on success it takes the place of `path` at once, on failure `path` is as it was."
     path = Path(path)
+    if not path.parent.is_dir(): raise FileNotFoundError(f'{path}: there is no folder {path.parent}')
     partial_file = path.with_name(f'.writing-{os.getpid()}-{threading.get_ident()}.partial') # hidden, nobody else's
     try:
         yield partial_file

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .core import check_path
 from .colours import as_rgb, fill_hidden, with_alpha, without_alpha
 from .files import writing
 
@@ -42,13 +43,16 @@ def to_pil(
     "The way back: numbers -1..1 become a picture; nothing is stretched."
     if x.ndim != 3 or x.shape[0] != 3:
         raise ValueError(f'x.shape={tuple(x.shape)}: to_pil takes one picture (3, height, width)')
+    if not x.isfinite().all(): raise ValueError('x: some numbers are not finite, so they are no colours')
     x = (x.detach().float().cpu().clamp(-1, 1) + 1)*127.5
     return Image.fromarray(x.round().byte().permute(1, 2, 0).numpy())
 
 # %% ../../nbs/workshop/pictures.ipynb #26f98c57
 def to_batch(pictures):
     "uint8 pictures of one size as a float batch (n, 3, h, w) in [-1, 1]."
-    x = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+    x = np.stack(pictures)
+    if x.dtype != np.uint8: raise ValueError(f'pictures={x.dtype}: give uint8 pictures, 0 to 255')
+    x = torch.from_numpy(x).permute(0, 3, 1, 2)
     return x.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1)
 
 # %% ../../nbs/workshop/pictures.ipynb #92b11628
@@ -57,6 +61,8 @@ def picture_grid(
     gap: int = 2, # white pixels between pictures
 ) -> Image.Image:
     "One picture of many, a row for every batch."
+    for x in rows:
+        if isinstance(x, np.ndarray) and x.dtype != np.uint8: raise ValueError(f'rows: {x.dtype}; give uint8 arrays')
     rows = [x if isinstance(x, np.ndarray) else np.stack([np.asarray(to_pil(p)) for p in x]) for x in rows]
     rows = [np.pad(x, ((0, 0), (0, gap), (0, gap), (0, 0)), constant_values=255) for x in rows]
     return Image.fromarray(np.concatenate([np.concatenate(list(x), 1) for x in rows])[:-gap or None, :-gap or None])
@@ -186,6 +192,7 @@ def picture_files(
     folder, # a folder with picture files directly in it
 ) -> tuple: # (paths that can be read here, paths that cannot), sorted
     "The picture files of a folder by their endings, in any case; hidden ones are left out."
+    check_path(folder=folder)
     folder, found = Path(folder), ([], [])
     if not folder.is_dir(): raise FileNotFoundError(f'{folder}: there is no such folder')
     for path in sorted(folder.iterdir()):
