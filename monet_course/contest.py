@@ -43,6 +43,7 @@ def contest_photos(
             raise ValueError(f'{twin} and {p}: both paintings would be called {p.stem}.jpg')
     return named
 
+# %% ../nbs/15_contest.ipynb #af6ebccf
 def square(
     path, # a photo
 ) -> Image.Image: # 256x256 RGB
