@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from fastcore.basics import chunked, patch
 from fastcore.foundation import L
 
