@@ -49,7 +49,7 @@ def frechet_distance(
     mu1, sigma1, mu2, sigma2 = (np.asarray(x, np.float64) for x in (mu1, sigma1, mu2, sigma2))
     d = mu1.size
     for name, x, shape in [('mu1', mu1, (d,)), ('mu2', mu2, (d,)), ('sigma1', sigma1, (d, d)), ('sigma2', sigma2, (d, d))]:
-        if x.shape != shape: raise ValueError(f'{name}: shape {x.shape}, but mu1 has {d} numbers, so {shape} is needed')
+        if not d or x.shape != shape: raise ValueError(f'{name}: shape {x.shape}, but mu1 has {d} numbers, so {shape} is needed')
         if not np.isfinite(x).all(): raise ValueError(f'{name}: some are not finite numbers')
     for name, x in dict(sigma1=sigma1, sigma2=sigma2).items():
         if not np.allclose(x, x.T, atol=1e-8*np.abs(x).max()) or x.diagonal().min() < 0:
