@@ -50,6 +50,8 @@ def read_tensors(path):
         raise ValueError(f'{path}: no file of weights, or damaged, or it holds more than numbers, and is not opened since '
                          f'it could run a program ({type(e).__name__})') from None
     if not isinstance(state, dict): state = {type(state).__name__: state}
+    size = sum(t.nbytes for t in state.values() if isinstance(t, torch.Tensor))
+    if size > path.stat().st_size: raise ValueError(f'{path}: claims {size:,} bytes of numbers, more than it holds')
     if all(isinstance(t, torch.Tensor) for t in state.values()):
         return {str(name).removeprefix('module.'): t for name, t in state.items()}
     raise ValueError(f'{path}: not the weights of one generator; it holds {", ".join(map(str, state))[:80]}')
@@ -71,7 +73,8 @@ def read_published(
     "A generator that was published as the weights of CycleGAN's ResNet."
     state = read_tensors(path)
     wrong = f'{path}: not a generator of the CycleGAN program (resnet_6blocks or resnet_9blocks, without dropout): '
-    try: net = build_generator(**published_config(state))
+    try:
+        with torch.device('meta'): net = build_generator(**(config := published_config(state))) # shapes, no memory
     except (KeyError, IndexError, ValueError): raise ValueError(f'{wrong}it holds {", ".join(state)[:80]}') from None
     names = published_names(net)
     unused = ('running_mean', 'running_var', 'num_batches_tracked')*(net.config['norm'] == 'instance')
@@ -81,6 +84,7 @@ def read_published(
         raise ValueError(f'{wrong}{odd[0]} has shape {given.get(odd[0], "none")}, not {needed.get(odd[0], "expected")}')
     if bad := [name for name in needed if not state[name].isfinite().all()]:
         raise ValueError(f'{path}: damaged, {bad[0]} holds numbers that are not finite')
+    net = build_generator(**config)
     net.load_state_dict({name: state[theirs].float() for name, theirs in names.items()})
     return net.eval()
 
