@@ -11,7 +11,9 @@ __all__ = ['ENOUGH', 'half', 'frechet_distance', 'chunks', 'Moments', 'as_table'
 # %% ../nbs/13_metrics.ipynb #9cf07aed
 import io
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +21,8 @@ import torch
 from PIL import Image, JpegImagePlugin
 
 from .data import some_pictures
+from .workshop.arguments import kind_of
+from .workshop.core import check_positive
 from .workshop.devices import pick_device
 from .workshop.features import EXTRACTORS, Extractor, feature_table, load_extractor
 from .workshop.truth import Paired, paired_scores, texture_error, tone_error
@@ -43,9 +47,13 @@ def frechet_distance(
 ) -> float: # 0 for equal Gaussians
     "|mu1 - mu2|^2 + Tr(sigma1 + sigma2 - 2 (sigma1 sigma2)^(1/2)), in float64."
     mu1, sigma1, mu2, sigma2 = (np.asarray(x, np.float64) for x in (mu1, sigma1, mu2, sigma2))
-    d = len(mu1)
-    for name, x, shape in [('mu2', mu2, (d,)), ('sigma1', sigma1, (d, d)), ('sigma2', sigma2, (d, d))]:
-        if x.shape != shape: raise ValueError(f'{name}: shape {x.shape}, but mu1 has {d} numbers, so {shape} is needed')
+    d = mu1.size
+    for name, x, shape in [('mu1', mu1, (d,)), ('mu2', mu2, (d,)), ('sigma1', sigma1, (d, d)), ('sigma2', sigma2, (d, d))]:
+        if not d or x.shape != shape: raise ValueError(f'{name}: shape {x.shape}, but mu1 has {d} numbers, so {shape} is needed')
+        if not np.isfinite(x).all(): raise ValueError(f'{name}: some are not finite numbers')
+    for name, x in dict(sigma1=sigma1, sigma2=sigma2).items():
+        if not np.allclose(x, x.T, atol=1e-8*np.abs(x).max()) or x.diagonal().min() < 0:
+            raise ValueError(f'{name}: no covariance; it must be symmetric, without a negative variance')
     overlap = np.linalg.svd(half(sigma1).T @ half(sigma2), compute_uv=False).sum()
     return float(max(((mu1 - mu2)**2).sum() + np.trace(sigma1) + np.trace(sigma2) - 2*overlap, 0))
 
@@ -65,6 +73,9 @@ class Moments:
     def update(self, batch):
         "Take in some rows (k, d)."
         batch = np.asarray(batch, np.float64)
+        if batch.ndim != 2 or batch.shape[1] != len(self.mean) or not np.isfinite(batch).all():
+            raise ValueError(f'batch: shape {batch.shape}; rows of {len(self.mean)} finite numbers are needed')
+        if not len(batch): return
         k, mean = len(batch), batch.mean(0)
         delta, centred = mean - self.mean, batch - mean
         self.scatter += centred.T @ centred + np.outer(delta, delta)*(self.n*k/(self.n + k))
@@ -76,9 +87,12 @@ class Moments:
 # %% ../nbs/13_metrics.ipynb #f77068aa
 def as_table(name, x):
     "A table as numpy sees it: at least two rows of numbers."
-    x = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asanyarray(x)
-    if x.ndim == 2 and len(x) > 1 and x.shape[1]: return x
-    raise ValueError(f'{name}: shape {x.shape}; a table (n, d) of at least two pictures is needed')
+    given, x = kind_of(x), x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
+    with suppress(ValueError): # rows of different lengths
+        x = np.asanyarray(x)
+        if x.dtype.kind in 'fiu' and x.ndim == 2 and len(x) > 1 and x.shape[1]: return x
+        given = f'{x.dtype} of shape {x.shape}'
+    raise ValueError(f'{name}: {given}; a table (n, d) of numbers of at least two pictures is needed')
 
 def check_dims(real, fake):
     "Both must come from one extractor."
@@ -134,9 +148,9 @@ def kid(
     real, fake = as_table('real', real), as_table('fake', fake)
     check_dims(real.shape[1], fake.shape[1])
     least = min(len(real), len(fake))
-    if subset_size is not None and not 2 <= subset_size <= least:
-        raise ValueError(f'subset_size={subset_size}: from 2 to {least}')
-    if subsets < 2: raise ValueError(f'subsets={subsets}: at least 2')
+    if subset_size is not None and not (isinstance(subset_size, Integral) and 2 <= subset_size <= least):
+        raise ValueError(f'subset_size={subset_size!r:.40}: from 2 to {least}')
+    if not (isinstance(subsets, Integral) and subsets >= 2): raise ValueError(f'subsets={subsets!r:.40}: at least 2')
     rng = np.random.default_rng(seed)
     def some(x): return x[np.sort(rng.permutation(len(x))[:subset_size or max(min(len(x)//2, 1000), 2)])]
     return Kid(squared_mmd(real, fake), float(np.std([squared_mmd(some(fake), some(real)) for _ in range(subsets)])))
@@ -162,7 +176,8 @@ def memorisation_distance(
 
 def penalty(d, eps=0.1):
     "What the contest divides FID by."
-    if not 0 <= eps <= 1: raise ValueError(f'eps={eps}: from 0 to 1')
+    if not (isinstance(eps, Real) and 0 <= eps <= 1): raise ValueError(f'eps={eps!r:.40}: from 0 to 1')
+    if not 0 <= d <= 1 + 1e-9: raise ValueError(f'd={d}: a mean of distances from 0 to 1')
     return (d if d < eps else 1) + 1e-15
 
 def mifid(
@@ -171,6 +186,7 @@ def mifid(
     eps: float = 0.1, # nearer than this, on average, counts as copying; 0 switches the penalty off
 ) -> float: # 0 is best
     "FID, divided by the memorisation distance where that is below `eps`."
+    penalty(0, eps) # before the work
     return fid(real, fake)/penalty(memorisation_distance(real, fake), eps)
 
 # %% ../nbs/13_metrics.ipynb #bfbc07e7
@@ -259,6 +275,7 @@ def score_folders(
     **kwargs, # weights, download: see `load_extractor`
 ) -> Scores:
     "FID, KID, MiFID and the memorisation distance between two folders of pictures."
+    penalty(0, eps), check_positive(batch=batch, size=1 if size is None else size) # before the work
     files, device = [some_pictures(folder) for folder in (real, fake)], pick_device(device)
     for folder, found in zip((real, fake), files):
         if len(found) < 2: raise ValueError(f'{folder}: one picture; at least two are needed')

@@ -17,10 +17,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY, NBS = ROOT/'monet_course', ROOT/'nbs'
 ORDER = '''
-    workshop.core workshop.devices workshop.files workshop.colours workshop.pictures workshop.folders workshop.scenes
-    workshop.captions
-    workshop.digits workshop.tfrecords workshop.truth workshop.inception workshop.features
-    workshop.registry workshop.method workshop.learner workshop.processes workshop.checkpoint workshop.log
+    workshop.core workshop.devices workshop.files workshop.colours workshop.pictures workshop.arguments
+    workshop.folders workshop.scenes workshop.captions workshop.digits workshop.tfrecords workshop.truth
+    workshop.inception workshop.features workshop.registry workshop.published workshop.method workshop.learner
+    workshop.processes workshop.checkpoint workshop.log
     workshop.run workshop.recipes workshop.notebook
     losses layers vae data dcgan resnet unet patchgan jury cyclegan metrics paint train contest experiments
     pix2pix wgan cgan progan srgan stackgan

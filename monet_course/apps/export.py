@@ -11,6 +11,7 @@ import json
 import math
 import warnings
 from copy import deepcopy
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ import torch
 from torch import nn
 
 from ..paint import CommonNorm, Painter, pad_to
-from ..workshop.core import command_parser, ends_with
-from ..workshop.files import writing
+from ..workshop.arguments import check_place, kind_of
+from ..workshop.core import check_choice, command_parser, ends_with
+from ..workshop.published import write_bytes, write_published
 from ..workshop.registry import declared
 from ..workshop.run import DIRECTIONS
 
@@ -119,7 +121,10 @@ def generator_of(
     direction: str = 'photo2monet', # which of a run's generators
 ) -> nn.Module: # a copy in evaluation mode, on the CPU; what it did not declare is measured (`declared`)
     "The generator in whatever holds one."
+    check_choice('direction', direction, DIRECTIONS)
     net = what if isinstance(what, nn.Module) else getattr(what, 'net', None)
+    if not (net or what is None or isinstance(what, (str, PathLike)) or hasattr(what, 'path')):
+        raise ValueError(f'what: {kind_of(what)}; give a generator, a Painter, a Run, or the name of its folder or file')
     net = net or Painter.load(what, 'cpu', direction).net
     return declared(deepcopy(net).cpu().float().eval())
 
@@ -133,16 +138,15 @@ def notes_of(net, half, name, licence):
 
 # %% ../../nbs/apps/export.ipynb #d759cd70
 def export_onnx(
-    what, # a generator, a `Painter`, a `Run`, its folder, or a .safetensors file; None: the painter that comes with the package
+    what, # a generator, `Painter` or `Run`, its folder, a .safetensors or CycleGAN's .pth; None: the package's own painter
     path, # the file to write, .onnx
-    half: bool = False, # store the kernels as float16: half the size
+    half: bool = False, # store the kernels as float16: half the size; for int8, start without
     direction: str = 'photo2monet', # which of a run's generators
     name: str = 'a painter made with monet_course', # noted in the file
     licence: str = 'Apache-2.0', # of the weights, noted in the file
 ) -> Path: # the file, compared with PyTorch
     "Write a generator as ONNX: pictures of any size, float32 (n, 3, h, w) in [-1, 1], and back the same."
-    path = Path(path)
-    if path.suffix != '.onnx' or path.is_dir(): raise ValueError(f'{path}: the name of the file must end with .onnx')
+    path = check_place(path, '.onnx')
     need_onnx()
     net = generator_of(what, direction)
     try: model = to_onnx(net, half, **notes_of(net, half, name, licence)).SerializeToString()
@@ -152,25 +156,27 @@ def export_onnx(
     if not off < limit:
         raise ValueError(f'{path}: not written, for onnxruntime and PyTorch differ by {off:.2g}'
                          + (', perhaps for want of precision: try without half' if half else ''))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with writing(path) as partial_file: partial_file.write_bytes(model)
-    return path
+    return write_bytes(path, model)
 
 # %% ../../nbs/apps/export.ipynb #571cda34
 def export_command(
-    # folder of a run, or of runs (its newest), or a .safetensors file; without it the painter that comes with the package
+    # folder of a run or of runs (its newest), a .safetensors or CycleGAN's .pth; without it the package's own painter
     run: str,
-    onnx: str, # the file to write, .onnx
-    half: bool = False, # store the kernels as float16: half the size
+    onnx: str, # the file to write: .onnx, or .pth for the official CycleGAN program
+    half: bool = False, # store the kernels as float16: half the size; for int8, start without
     direction: str = 'photo2monet', # which of the two generators: photo2monet or monet2photo
     name: str = 'a painter made with monet_course', # noted in the file
     licence: str = 'Apache-2.0', # of the weights, noted in the file
 ):
     "Write a generator that monet_fit has trained as ONNX, and compare it with PyTorch."
     with ends_with(2, 'monet_export', 'stopped; nothing was written.'):
-        try: path = export_onnx(run, onnx, half, direction, name, licence)
+        published = str(onnx).endswith('.pth')
+        if published and half: raise ValueError(f'{onnx}: half is for .onnx')
+        try: path = (write_published(generator_of(run, direction), onnx) if published
+                     else export_onnx(run, onnx, half, direction, name, licence))
         except ImportError as e: raise ValueError(e) from None
-    print(f'{path}: {path.stat().st_size/1e6:.2f} MB, paints like PyTorch')
+    print(f'{path}: {path.stat().st_size/1e6:.2f} MB, ' + ("as the CycleGAN program stores it" if published
+                                                           else 'paints like PyTorch'))
 
 def monet_export():
     "The command `monet_export`."

@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import nn
 from torchvision.models.inception import InceptionA, InceptionC, InceptionE, inception_v3
 
+from .core import one_line
+
 # %% ../../nbs/workshop/inception.ipynb #4888633e
 class CountsNoPadding:
     "An Inception block whose average pool leaves the padding out, as in TensorFlow."
@@ -43,7 +45,10 @@ def fid_inception(
     "torchvision's Inception with the pooling of the network of 2015."
     net = inception_v3(weights=None, aux_logits=False, num_classes=1008, init_weights=False)
     for name, kind in FID_BLOCKS.items(): getattr(net, name).__class__ = kind
-    if weights is not None: net.load_state_dict(weights)
+    try:
+        if weights is not None: net.load_state_dict(weights)
+    except (RuntimeError, TypeError, AttributeError) as e:
+        raise ValueError(f'weights: not those of the Inception of 2015-12-05 ({one_line(e)[:80]})') from None
     net.fc = nn.Identity() # features, not classes
     return net.eval()
 

@@ -12,18 +12,30 @@ from typing import NamedTuple
 import numpy as np
 from skimage.color import lab2rgb, rgb2lab
 
+from .arguments import check_arrays
 from .scenes import blur
 
+# %% ../../nbs/workshop/truth.ipynb #9ab0e4b7
+# colours that no screen has are cut off; set once, since a filter that comes and goes is shared by all threads
+warnings.filterwarnings('ignore', 'Conversion from CIE-LAB|Color data out of range', UserWarning)
+
 # %% ../../nbs/workshop/truth.ipynb #c3b6f2bb
-def lab(pictures):
-    "uint8 pictures (n, h, w, 3) as Lab, channels first: (3, n, h, w)."
+def lab(
+    pictures, # uint8 (n, h, w, 3)
+) -> np.ndarray: # float32 (3, n, h, w)
+    "Pictures as Lab, channels first."
+    check_arrays(pictures=pictures)
     return np.moveaxis(rgb2lab(pictures).astype(np.float32), -1, 0)
 
-def check_pairs(a, b):
+def check_pairs(
+    a, # uint8 (n, size, size, 3)
+    b, # of the same shape
+    least: int = 2, # pixels a side
+):
     "Both must be the same number of pictures of one square size."
-    if a.shape == b.shape and a.ndim == 4 and a.shape[1] == a.shape[2] and a.dtype == b.dtype == np.uint8: return
-    given = f'{a.dtype} {a.shape} and {b.dtype} {b.shape}'
-    raise ValueError(f'{given}: give two uint8 arrays (n, size, size, 3) of one shape')
+    check_arrays(a=a, b=b)
+    if a.shape == b.shape and a.shape[1] == a.shape[2] >= least: return
+    raise ValueError(f'{a.shape} and {b.shape}: give two uint8 arrays (n, size, size, 3) of one shape, size from {least}')
 
 def tone_error(
     a, # uint8 (n, size, size, 3)
@@ -63,15 +75,11 @@ def reinhard(
     each: bool = False, # take the statistics of every photo alone; False: of all photos together
 ) -> np.ndarray: # uint8 (n, h, w, 3)
     "Global colour transfer: shift and scale Lab until mean and spread are those of `target`."
-    for name, x in dict(photos=photos, target=target).items():
-        if x.ndim != 4 or x.dtype != np.uint8:
-            raise ValueError(f'{name}={x.dtype} {x.shape}: give a uint8 array (n, height, width, 3)')
+    check_arrays(photos=photos, target=target)
     x, y, axes = rgb2lab(photos), rgb2lab(target), (1, 2) if each else (0, 1, 2)
     x = (x - x.mean(axes, keepdims=True))/x.std(axes, keepdims=True).clip(1e-6)
     x = x*y.std((0, 1, 2)) + y.mean((0, 1, 2))
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore') # colours that no screen has are cut off
-        return (lab2rgb(x).clip(0, 1)*255).round().astype(np.uint8)
+    return (lab2rgb(x).clip(0, 1)*255).round().astype(np.uint8)
 
 # %% ../../nbs/workshop/truth.ipynb #78a486f5
 class Paired(NamedTuple):
@@ -85,7 +93,7 @@ def paired_scores(
 ) -> Paired: # (psnr, ssim)
     "PSNR and SSIM, averaged over pictures."
     from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-    check_pairs(truth, painted)
+    check_pairs(truth, painted, 7) # the window of SSIM
     pairs = list(zip(truth, painted))
     with np.errstate(divide='ignore'): psnr = np.mean([peak_signal_noise_ratio(a, b, data_range=255) for a, b in pairs])
     ssim = np.mean([structural_similarity(a, b, channel_axis=-1, data_range=255) for a, b in pairs])
