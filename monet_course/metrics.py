@@ -25,6 +25,7 @@ from .workshop.arguments import kind_of
 from .workshop.core import check_positive
 from .workshop.devices import pick_device
 from .workshop.features import EXTRACTORS, Extractor, feature_table, load_extractor
+from .workshop.pictures import left_out, opened
 from .workshop.truth import Paired, paired_scores, texture_error, tone_error
 
 _all_ = ['EXTRACTORS', 'Extractor', 'feature_table', 'load_extractor',
@@ -207,7 +208,7 @@ def picture_facts(
     "What the headers of picture files say."
     tables, sizes, formats = {jpeg_table(q): q for q in range(100, 0, -1)}, Counter(), Counter()
     for path in files:
-        with Image.open(path) as im:
+        with opened(path) as im:
             sizes[f'{im.width}x{im.height}'] += 1
             formats[im.format + (' ' + jpeg_settings(im, tables) if im.format == 'JPEG' else '')] += 1
     return sizes, formats
@@ -286,7 +287,8 @@ def score_folders(
              for name, n, s, f in zip((real, fake), counts, sizes, formats)]
     first = f'shorter side to {size} px (Lanczos), middle square, then ' if size else ''
     resize = f'{first}to {extractor.size}x{extractor.size}, {getattr(extractor, "resize", "")}'
-    notes = list(cautions(extractor, counts, [Counter() if size else s for s in sizes], formats, eps))
+    notes = [*left_out(real, fake).splitlines(),
+             *cautions(extractor, counts, [Counter() if size else s for s in sizes], formats, eps)]
     (value, spread), distance, d = kid(*tables), fid(*tables), memorisation_distance(*tables)
     return Scores(distance, 1000*value, 1000*spread, d, distance/penalty(d, eps),
                   extractor.name, extractor.dims, resize, *facts, eps, notes)

@@ -22,7 +22,7 @@ from PIL import Image
 from fastcore.basics import patch
 from torch import nn
 
-from .workshop.arguments import check_net, check_photos, check_picture, check_settings
+from .workshop.arguments import check_net, check_photos, check_settings
 from .workshop.checkpoint import load_generator
 from .workshop.core import bar, check_choice, one_line
 from .workshop.devices import pick_device
@@ -272,7 +272,7 @@ def paint(self:Painter,
     progress: bool | None = False, # a bar over the tiles of a large picture; None: where somebody can see it
 ) -> Image.Image: # upright; RGBA if the picture has transparency, else RGB
     "Paint one picture."
-    check_settings(strength, size=size), check_picture(picture)
+    check_settings(strength, size=size)
     with naming('picture' if isinstance(picture, (Image.Image, np.ndarray)) else picture):
         parts = split_alpha(open_picture(picture, size), size)
     painting = self.paint_alike([parts], 1. if full_size else strength, progress)[0]
@@ -285,7 +285,6 @@ def enlarged(
     strength: float = 1., # 0: the photo, 1: the painting
 ) -> Image.Image: # with the photo's alpha
     "A painting at the photo's own size."
-    check_picture(photo)
     rgb, alpha = split_alpha(open_picture(photo))
     large = painting.convert('RGB').resize(rgb.size, Image.Resampling.LANCZOS)
     if strength < 1: large = Image.blend(rgb, large, strength)
@@ -394,7 +393,6 @@ def side_by_side(
     gap: int = 8, # white pixels between them
 ) -> Image.Image:
     "Photo at the left, painting at the right."
-    check_picture(photo), check_picture(painting)
     left, right = (as_rgb(open_picture(p)) for p in (photo, painting))
     both = Image.new('RGB', (left.width + gap + right.width, max(left.height, right.height)), 'white')
     both.paste(left, (0, 0)); both.paste(right, (left.width + gap, 0))

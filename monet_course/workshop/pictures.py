@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['ENDINGS', 'UNREAD', 'MAX_PIXELS', 'WORKING_SIZE', 'FINE_JPEG', 'TIFF', 'FORMATS', 'to_tensor', 'to_pil', 'to_batch',
-           'picture_grid', 'show_pictures', 'reads_heic', 'what_it_needs', 'PictureError', 'no_picture', 'naming',
-           'picture_of', 'upright', 'decoded', 'opened', 'read_upright', 'load_picture', 'picture_files',
-           'find_pictures', 'not_read', 'left_out', 'contents', 'scale', 'read_picture', 'working_size', 'scaled',
-           'open_picture', 'split_alpha', 'write_picture', 'save_picture']
+           'picture_grid', 'show_pictures', 'reads_heic', 'what_it_needs', 'no_picture', 'naming', 'upright', 'decoded',
+           'opened', 'read_upright', 'load_picture', 'picture_files', 'find_pictures', 'not_read', 'left_out',
+           'contents', 'scale', 'read_picture', 'working_size', 'scaled', 'open_picture', 'split_alpha',
+           'write_picture', 'save_picture', 'PictureError']
 
 # %% ../../nbs/workshop/pictures.ipynb #307c8351
 import io
@@ -23,9 +23,12 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .arguments import PictureError, check_picture
 from .core import check_path
 from .colours import as_rgb, fill_hidden, with_alpha, without_alpha
 from .files import writing
+
+_all_ = ['PictureError'] # readers look for it here
 
 # %% ../../nbs/workshop/pictures.ipynb #5a55ab18
 def to_tensor(
@@ -105,9 +108,6 @@ MAX_PIXELS = 89_000_000 # larger ones are refused (Pillow begins to warn a littl
 # Pillow's remarks on odd files; for one call at a time it would not be safe, as threads share the filters
 warnings.filterwarnings('ignore', module=r'PIL\.')
 
-class PictureError(ValueError):
-    "A file that is no usable picture; the message names the file and the reason."
-
 def no_picture(path):
     "What is said of a file that Pillow does not know."
     ending, first = Path(str(path)).suffix.lower(), b''
@@ -128,14 +128,6 @@ def naming(
     except UnidentifiedImageError: raise PictureError(f'{path}: {no_picture(path)}') from None
     except Image.DecompressionBombError: raise PictureError(f'{path}: more than {max_pixels:,} pixels') from None
     except Exception as e: raise PictureError(f'{path}: cannot be read ({type(e).__name__}: {e})') from None
-
-# %% ../../nbs/workshop/pictures.ipynb #63ab8c6f
-def picture_of(
-    x: np.ndarray, # uint8 (h, w, 3); also (h, w) for grey, or (h, w, 4) with alpha
-) -> Image.Image:
-    "An array as a picture; raises `PictureError` for other arrays, whose numbers would mean something else."
-    if x.dtype == np.uint8 and x.size and (x.ndim == 2 or x.ndim == 3 and x.shape[2] in (3, 4)): return Image.fromarray(x)
-    raise PictureError(f'picture={x.dtype} {x.shape}: give a uint8 array (height, width, 3), 0 to 255')
 
 # %% ../../nbs/workshop/pictures.ipynb #b5050e1d
 def upright(im):
@@ -162,11 +154,10 @@ def read_upright(
     max_pixels: int = MAX_PIXELS, # larger files are refused before they fill the memory
 ) -> Image.Image: # upright, of the mode it has
     "Open, decode and turn a picture, or raise a `PictureError`."
-    if isinstance(picture, np.ndarray): picture = picture_of(picture)
+    check_picture(picture)
+    if isinstance(picture, np.ndarray): picture = Image.fromarray(picture)
     if isinstance(picture, Image.Image):
         with naming('picture', max_pixels): return upright(picture)
-    if not isinstance(picture, (str, os.PathLike)):
-        raise PictureError(f'picture={type(picture).__name__}: give a path, a PIL picture or a uint8 array (h, w, 3)')
     with naming(picture, max_pixels):
         if not Path(picture).is_file(): raise PictureError(f'{picture}: there is no such file')
         with opened(picture) as im:
