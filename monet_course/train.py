@@ -30,8 +30,8 @@ from torch import nn
 from .cyclegan import CycleGAN, CycleGANSettings
 from .data import picture_folders, unpaired_dls
 from .jury import Jury
-from .workshop.checkpoint import (Checkpoint, load_training_state, random_state, read_checkpoint,
-                                              set_random_state, stop_on_signal)
+from .workshop.checkpoint import (Checkpoint, load_training_state, or_nothing, plain_words, random_state,
+                                              read_checkpoint, set_random_state, stop_on_signal)
 from .workshop.core import one_line
 from .workshop.devices import autocast, pick_device, pick_layout, same_shapes
 from .workshop.files import sweep
@@ -40,8 +40,7 @@ from .workshop.log import LossLog, Previews
 from .workshop.method import Method, check_sizes, find_method, networks
 from .workshop.processes import SingleProcess, alone_in, find_team
 from .workshop.recipes import Recipe, recipe, usual_side
-from .workshop.run import (CONFIGS, RunConfig, RunFolder, check_out, lengthen, make_config, or_nothing,
-                                       plain_words, say_end, say_where)
+from .workshop.run import CONFIGS, RunConfig, RunFolder, check_out, lengthen, make_config, say_end, say_where
 from .workshop.scenes import toy_pairs
 
 from fastai.callback.schedule import ParamScheduler

@@ -278,7 +278,7 @@ def plain_words(
 ):
     "A full disk, too little memory, a lost picture, a first step that fails: one sentence each, with what to do."
     try: yield
-    except (OSError, RuntimeError, MemoryError, SafetensorError, TypeError, PictureError) as e:
+    except (OSError, RuntimeError, MemoryError, SafetensorError, TypeError, ValueError) as e:
         said, c = re.sub(r'^Exception occured in `\w+` when calling event `\w+`: ', '', one_line(e)), run.config
         words, go_on = said.lower(), 'Nothing was saved yet: begin again'
         if run.checkpoint.exists():
@@ -290,6 +290,7 @@ def plain_words(
                               f'{smaller(c)}. {go_on} on a larger machine') from e
         if is_disk_full(e): raise OSError(errno.ENOSPC, f'{run.path}: the disk is full. Make room. {go_on}') from e
         learn = run.learn # None while it is made; of several processes, another one may know the reason
+        if isinstance(e, ValueError) and said == one_line(e): raise # it is a sentence already
         if isinstance(e, OSError) or learn and (learn.step or learn.team.world > 1): raise
         settings = [f'{name}={getattr(c, name)!r}' for name in ('crop', 'generator', 'discriminator', 'init_std', 'compile')
                     if getattr(c, name, None) is not None]

@@ -7,9 +7,11 @@ __all__ = ['STOPS', 'SingleProcess', 'Team', 'average_gradients', 'find_team', '
 
 # %% ../../nbs/workshop/processes.ipynb #7a8262a5
 import atexit
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -153,13 +155,18 @@ def alone_in(
 STOPS = signal.SIGINT, signal.SIGTERM # Ctrl-C, and a polite kill
 
 def leave_stopping():
-    "In a worker that loads pictures: signals to stop are the main process's matter."
-    for s in STOPS: signal.signal(s, signal.SIG_IGN)
-    if hasattr(signal, 'pthread_sigmask'): signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    "In a worker that loads pictures: it ignores signals to stop, but for the SIGTERM of the main process itself."
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if not hasattr(signal, 'sigwaitinfo'): return # Windows, and macOS, where fastai starts no workers
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    def listen(main):
+        while signal.sigwaitinfo([signal.SIGTERM]).si_pid != main: pass
+        os._exit(0)
+    threading.Thread(target=listen, args=(multiprocessing.parent_process().pid,), daemon=True).start()
 
 @contextmanager
 def signals_wait():
-    "Signals to stop come when the block is over; processes that start inside are deaf until they unblock them."
+    "Signals to stop come when the block is over; processes that start inside do not hear them."
     if not hasattr(signal, 'pthread_sigmask'): yield; return # Windows
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try: yield
