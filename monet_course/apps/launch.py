@@ -68,7 +68,7 @@ def launch(
     for _, send in pipes: send.close()
     return gather(team, [receive for receive, _ in pipes])
 
-# %% ../../nbs/apps/launch.ipynb #f8ecffe4
+# %% ../../nbs/apps/launch.ipynb #801c561a
 class Asked:
     "Ctrl-C or a polite kill that comes to the process that launched the others: all of them are asked to save and stop."
     def __init__(self, team): self.team, self.signum = team, None
@@ -88,6 +88,7 @@ def ending(team, waiting):
             if waiting: p.terminate()
             p.join()
 
+# %% ../../nbs/apps/launch.ipynb #f8ecffe4
 def gather(team, pipes):
     "Wait for the answers of all processes. If one fails, the others only miss it: the cause is raised, and the rest is ended."
     waiting, found, troubles, asked = dict(zip(pipes, range(len(pipes)))), None, [], Asked(team)

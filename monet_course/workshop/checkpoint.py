@@ -97,8 +97,9 @@ def check_data(
     if not changed and was.get('epoch_len', now['epoch_len']) != now['epoch_len']:
         changed = [f"an epoch was of {was['epoch_len']} pictures, is of {now['epoch_len']}"]
     if changed:
-        raise ValueError(f'other pictures than before: {", ".join(changed)}. Put them back; or say where they are now, with '
-                         'data=, or photos= and monets=; or begin a new training with the networks of this run: start=')
+        raise ValueError(f'other pictures than before: {", ".join(changed)}. Put them back; or say where they are now, '
+                         'with data=, or photos= and monets=; or begin a new training with the networks of this run: '
+                         'start= its folder')
 
 # %% ../../nbs/workshop/checkpoint.ipynb #22a88946
 def load_training_state(learn: TwoPlayerLearner, state: dict):
