@@ -10,7 +10,7 @@ __all__ = ['INSTEAD', 'ELSEWHERE', 'LEFT_OUT', 'GanOptimizer', 'NamedLoss', 'Smo
 from functools import partial
 
 import torch
-from fastcore.basics import noop, patch
+from fastcore.basics import patch
 
 from .devices import same_shapes
 from .method import Method, check_players, check_state, player_of
@@ -18,7 +18,7 @@ from .method import Method, check_players, check_state, player_of
 from fastai.callback.core import (Callback, CancelBackwardException, CancelBatchException, CancelEpochException,
                                   CancelFitException, CancelStepException, CancelTrainException)
 from fastai.callback.progress import ProgressCallback
-from fastai.learner import AvgSmoothLoss, Learner, Metric
+from fastai.learner import AvgSmoothLoss, Learner, Metric, noop
 from fastai.optimizer import OptimWrapper, _BaseOptimizer
 
 # %% ../../nbs/workshop/learner.ipynb #b08b1e1a
