@@ -10,7 +10,9 @@ __all__ = ['LAYOUTS', 'EXPECTED', 'PictureFolders', 'some_pictures', 'picture_fo
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from .workshop.core import check_choice, check_path, check_positive, check_whole
 from .workshop.devices import device_facts, pick_device
 from .workshop.pictures import (PictureError, contents, find_pictures, left_out, load_picture, scale,
                                             show_pictures, to_batch)
+from .workshop.processes import leave_stopping, signals_wait
 from .workshop.scenes import toy_pairs
 
 from fastai.data.core import DataLoaders, TfmdDL
@@ -132,6 +135,13 @@ class Unpaired:
     def __len__(self): return self.epoch_len//self.world - self.start
     def __getitem__(self, k): return tuple(x[0] for x in self.batch([k]))
 
+    def names(self):
+        "Which pictures these are: the names of their files, or how many there are and of which size."
+        def of(items):
+            if all(isinstance(x, (str, Path)) for x in items): return [Path(x).name for x in items]
+            return [f'pictures in memory, {getattr(items, "shape", len(items))}']
+        return {name: of(getattr(s, 'items', s)) for name, s in zip(('photos', 'monets'), self.sets)}
+
     def batch(self, ks):
         "Items ks of the current epoch: photos and monets."
         ks = [(self.start + k)*self.world + self.rank for k in ks]
@@ -199,20 +209,36 @@ class UnpairedDL(TfmdDL):
         photos, monets = map(len, self.dataset.sets)
         return f'UnpairedDL({len(self)} batches of {self.bs}, photos={photos}, monets={monets})'
 
-    def create_batches(self, ks): return (self.dataset.batch(part) for part in chunked(ks, self.bs, self.drop_last))
+    def create_batches(self, ks): return (self.batch_or_error(part) for part in chunked(ks, self.bs, self.drop_last))
     def to(self, device):
         self.place = torch.device(device)
         return self
-    def __iter__(self): return (on_device(b, self.place) for b in super().__iter__())
+    def __iter__(self):
+        batches = super().__iter__()
+        with signals_wait() if self.fake_l.num_workers else nullcontext(): first = list(islice(batches, 1)) # workers start
+        for b in chain(first, batches):
+            if isinstance(b, PictureError): raise b
+            yield on_device(b, self.place)
     def decode(self, b): return tuple(x.detach().cpu() for x in b)
 
-    def set_position(self, epoch, start_batch=0):
-        "Go to an epoch, past its first `start_batch` batches. Call it before a loop over the batches begins."
-        ds = self.dataset
-        if not 0 <= start_batch*self.bs <= ds.epoch_len//ds.world:
-            raise ValueError(f'start_batch={start_batch}: an epoch has {ds.epoch_len//ds.world//self.bs} batches')
-        ds.epoch, ds.start = epoch, start_batch*self.bs
-        self.n = len(ds)
+# %% ../nbs/01_data.ipynb #369ae8c0
+@patch
+def batch_or_error(self: UnpairedDL, ks):
+    "A batch, or what is wrong with one of its pictures: raised in a worker, it would come with the worker's traceback."
+    try: return self.dataset.batch(ks)
+    except PictureError as e: return e
+
+@patch
+def wif(self: UnpairedDL): leave_stopping() # called in each worker
+
+@patch
+def set_position(self: UnpairedDL, epoch, start_batch=0):
+    "Go to an epoch, past its first `start_batch` batches. Call it before a loop over the batches begins."
+    ds = self.dataset
+    if not 0 <= start_batch*self.bs <= ds.epoch_len//ds.world:
+        raise ValueError(f'start_batch={start_batch}: an epoch has {ds.epoch_len//ds.world//self.bs} batches')
+    ds.epoch, ds.start = epoch, start_batch*self.bs
+    self.n = len(ds)
 
 # %% ../nbs/01_data.ipynb #ed76d4e1
 @patch

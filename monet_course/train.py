@@ -11,34 +11,36 @@ import gc
 import random
 import sys
 import time
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 from PIL import Image
 from fastcore.basics import patch
 from fastcore.foundation import L
+from fastcore.imports import IN_NOTEBOOK
 from fastcore.meta import delegates
 from torch import nn
 
 from .cyclegan import CycleGAN, CycleGANSettings
 from .data import picture_folders, unpaired_dls
 from .jury import Jury
-from .workshop.checkpoint import (Checkpoint, load_training_state, random_state, read_checkpoint,
-                                              set_random_state, stop_on_signal)
+from .workshop.checkpoint import (Checkpoint, load_training_state, or_nothing, plain_words, random_state,
+                                              read_checkpoint, set_random_state, stop_on_signal)
 from .workshop.core import one_line
 from .workshop.devices import autocast, pick_device, pick_layout, same_shapes
 from .workshop.files import sweep
 from .workshop.learner import TwoPlayerLearner, refuse
 from .workshop.log import LossLog, Previews
 from .workshop.method import Method, check_sizes, find_method, networks
-from .workshop.processes import SingleProcess, find_team
+from .workshop.processes import SingleProcess, alone_in, find_team
 from .workshop.recipes import Recipe, recipe, usual_side
-from .workshop.run import (CONFIGS, RunConfig, RunFolder, lengthen, make_config, plain_words, say_end,
-                                       say_where)
+from .workshop.run import CONFIGS, RunConfig, RunFolder, check_out, lengthen, make_config, say_end, say_where
 from .workshop.scenes import toy_pairs
 
 from fastai.callback.schedule import ParamScheduler
@@ -163,8 +165,8 @@ def begin_with(
     start, # folder of a run
 ):
     "Give `nets` the weights with which the networks of another run stand."
-    checkpoint = Run(start).checkpoint
-    if not checkpoint.exists(): raise ValueError(f'start={str(start)!r}: this run has no checkpoint')
+    checkpoint = Path(start)/'checkpoint.pt'
+    if not checkpoint.exists(): raise ValueError(f'start={str(start)!r}: not the folder of a run that has a checkpoint.pt')
     weights = read_checkpoint(checkpoint)['nets']
     try:
         for name, net in nets.named_children():
@@ -290,7 +292,7 @@ def seconds_a_step(
                 for _ in range(config.accumulate): learn.one_step(*batch)
                 learn.loss.item() # waits for a GPU
                 spent.append(time.perf_counter() - start)
-    except (RuntimeError, MemoryError): return None # too little memory, perhaps: the training will say it in words
+    except (RuntimeError, MemoryError, TypeError, ValueError): return None # the training itself will say it in words
     finally:
         set_random_state(before, dls.device)
         learn = None; gc.collect() # its memory is needed
@@ -332,18 +334,26 @@ def begin(
     data, # folder with the pictures of both domains, or None
     out, # folder that holds the runs
     changes: dict, # fields of `Config` that were given
+    held: ExitStack, # what lasts until the training ends
 ) -> tuple: # the `Run`, with its learner; does it go on from a checkpoint?
     "Everything that a training needs. The folder is made last, so that a wrong argument leaves nothing behind."
+    if resume is None: check_out(out)
     run, config, chosen = team.first(lambda: what_to_do(resume, preset, data, changes))
+    if run: team.first(lambda: held.enter_context(alone_in(run.path)))
     # config.json keeps what was given: a run may go on elsewhere
     here = replace(config, device=team.device(config.device))
-    dls, photos, truth = config_dls(here, (team.rank, team.world))
     goes_on = run is not None and run.checkpoint.exists() # then the networks come from there
-    learn = make_learner(replace(config, start=None) if goes_on else config, dls, team=team)
-    check_sizes(learn.model, crop=config.crop, **({} if config.folders else {'size': config.size}))
+    nothing = SimpleNamespace(path=out, config=config, learn=None, checkpoint=Path(out)/'none yet')
+    with plain_words(run or nothing):
+        dls, photos, truth = config_dls(here, (team.rank, team.world))
+        learn = make_learner(replace(config, start=None) if goes_on else config, dls, team=team)
+        check_sizes(learn.model, crop=config.crop, **({} if config.folders else {'size': config.size}))
+    if not (IN_NOTEBOOK or sys.stdout.isatty()): learn.plain_table()
     if not run and config.folders and team.rank == 0: introduce(config, chosen, dls)
-    run = run or team.first(lambda: Run.create(out, config, chosen and f'{chosen.preset}: {chosen.why}'))
+    if (new := not run):
+        run = team.first(lambda: Run.create(out, config, chosen and f'{chosen.preset}: {chosen.why}'))
     run.learn, learn.path = learn, run.path
+    if new and team.rank == 0: held.enter_context(or_nothing(run)); held.enter_context(alone_in(run.path))
     learn.add_cbs([LossLog(run.path/'log.csv', config.log_every), Previews(run.path/'previews', photos, truth)])
     team.start(learn, config.seed)
     if goes_on: load_training_state(learn, read_checkpoint(run.checkpoint))
@@ -368,17 +378,18 @@ def fit(
     for cb in L(cbs): refuse(cb) # before anything is made
     cbs = [cb() if isinstance(cb, type) else cb for cb in L(cbs)]
     team = find_team()
-    run, goes_on = begin(team, resume, preset, data, out, dict(kwargs))
-    learn, config = run.learn, run.config
-    if resume is not None and team.rank == 0 and config.epochs > Run(run.path).config.epochs: lengthen(run)
-    steps, before = config.epochs*learn.steps_per_epoch, learn.step
-    if goes_on and team.rank == 0: say_where(run, steps)
-    checkpoint = Checkpoint(run, config.save_minutes)
-    with stop_on_signal(checkpoint), plain_words(run):
-        if before < steps: learn.fit_flat_linear(config.epochs, config.decay_start, cbs=[checkpoint, *cbs])
-        if team.rank == 0: run.plot_losses()
-    run.stopped = checkpoint.stopped
-    if team.rank == 0: say_end(run, steps, before, checkpoint.saved_step)
+    with ExitStack() as held:
+        run, goes_on = begin(team, resume, preset, data, out, dict(kwargs), held)
+        learn, config = run.learn, run.config
+        if resume is not None and team.rank == 0 and config.epochs > Run(run.path).config.epochs: lengthen(run)
+        steps, before = config.epochs*learn.steps_per_epoch, learn.step
+        if goes_on and team.rank == 0: say_where(run, steps)
+        checkpoint = Checkpoint(run, config.save_minutes)
+        with stop_on_signal(checkpoint), plain_words(run):
+            if before < steps: learn.fit_flat_linear(config.epochs, config.decay_start, cbs=[checkpoint, *cbs])
+            if team.rank == 0: run.plot_losses()
+        run.stopped = checkpoint.stopped
+        if team.rank == 0: say_end(run, steps, before, checkpoint.saved_step)
     return run
 
 # %% ../nbs/12_train.ipynb #c0fb9a3b

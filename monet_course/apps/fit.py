@@ -9,13 +9,14 @@ __all__ = ['as_json', 'fit_arguments', 'monet_fit']
 import json
 import os
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from dataclasses import MISSING, fields
 
 from fastcore.docments import docments
 
 from ..train import fit
 from ..workshop.checkpoint import TrainingDiverged
+from ..workshop.core import one_line
 from ..workshop.method import find_method
 from ..workshop.run import config_class, setting_comments
 
@@ -40,6 +41,7 @@ def fit_arguments(
         sys.exit(2)
     examples = '', 'gan-getting-started', '--photos horses --monets zebras', '--resume runs/2026-11-21-093000'
     parser = ArgumentParser('monet_fit', description=monet_fit.__doc__, formatter_class=RawDescriptionHelpFormatter,
+                            argument_default=SUPPRESS, # null is an answer, too
                             epilog='\n'.join(['examples:',
                                               *(f'  monet_fit {example}'.rstrip() for example in examples)]))
     parser.add_argument('data', nargs='*', help=docments(fit)['data'])
@@ -51,7 +53,7 @@ def fit_arguments(
         default = f' (without a folder {f.default})' if f.default not in (None, MISSING) else ''
         parser.add_argument('--' + f.name.replace('_', '-'), type=kind, metavar=f.name.upper(),
                             help=(comments[f.name] or '') + default)
-    given = {name: value for name, value in vars(parser.parse_args(args)).items() if value not in (None, [])}
+    given = vars(parser.parse_args(args))
     if len(folders := given.pop('data', [])) > 1:
         parser.error(f'two folders: --photos {folders[0]!r} --monets {folders[1]!r}')
     return {**given, **({'data': folders[0]} if folders else {})}
@@ -68,7 +70,7 @@ def monet_fit():
         print('\nmonet_fit: broken off; what was saved before is whole', file=sys.stderr)
         sys.exit(130)
     except (ValueError, OSError, ImportError, MemoryError, TrainingDiverged) as e:
-        print(f'monet_fit: {e}', file=sys.stderr)
+        print(f'monet_fit: {one_line(e)}', file=sys.stderr)
         sys.exit(2)
     team = run.learn.team
     if team.rank == 0: print(f'The run is in {run.path}')

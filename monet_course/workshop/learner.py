@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['INSTEAD', 'ELSEWHERE', 'LEFT_OUT', 'GanOptimizer', 'NamedLoss', 'SmoothLoss', 'LateReading', 'TwoPlayerLearner',
-           'no_loss', 'raiser', 'refuse']
+           'no_loss', 'raiser', 'refuse', 'NoBar', 'PlainTable']
 
 # %% ../../nbs/workshop/learner.ipynb #567be7c4
 from functools import partial
@@ -18,7 +18,7 @@ from .method import Method, check_players, check_state, player_of
 from fastai.callback.core import (Callback, CancelBackwardException, CancelBatchException, CancelEpochException,
                                   CancelFitException, CancelStepException, CancelTrainException)
 from fastai.callback.progress import ProgressCallback
-from fastai.learner import AvgSmoothLoss, Learner, Metric
+from fastai.learner import AvgSmoothLoss, Learner, Metric, noop
 from fastai.optimizer import OptimWrapper, _BaseOptimizer
 
 # %% ../../nbs/workshop/learner.ipynb #b08b1e1a
@@ -343,3 +343,30 @@ def be_quiet(self: TwoPlayerLearner):
     "No bar and no table: another process shows them."
     self.remove_cb(ProgressCallback)
     self.logger = lambda *_: None
+
+# %% ../../nbs/workshop/learner.ipynb #69f5d6fd
+class NoBar:
+    "What a progress bar can be told, and shows nothing of."
+    def update(self, *args): pass
+    on_iter_end = update_graph = update
+
+class PlainTable(ProgressCallback):
+    "fastai's table, a line an epoch, and no bar: in a file every step of a bar would stay."
+    name = 'progress' # under which other callbacks look for it
+    def before_fit(self):
+        self.mbar = self.pbar = NoBar()
+        self.old_logger, self.widths = self.logger, [max(8, len(name)) for name in self.recorder.metric_names]
+        if self.old_logger is noop: return
+        self.learn.logger = self._write_stats
+        self._write_stats(self.recorder.metric_names)
+
+    def _launch_pbar(self): pass
+    def _write_stats(self, row):
+        cells = (f'{x:.6f}' if isinstance(x, float) else str(x) for x in row)
+        print('  '.join(map(str.ljust, cells, self.widths)), flush=True)
+
+@patch
+def plain_table(self: TwoPlayerLearner):
+    "The table without a bar."
+    self.remove_cb(ProgressCallback)
+    self.add_cb(PlainTable())
