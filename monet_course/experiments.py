@@ -31,6 +31,7 @@ from .workshop.core import check_choice
 from .workshop.devices import pick_device
 from .workshop.features import feature_table, load_extractor
 from .workshop.files import writing
+from .workshop.processes import locked
 from .workshop.method import frozen
 from .workshop.pictures import to_pil
 from .workshop.run import RunConfig, make_config
@@ -193,16 +194,17 @@ def run_trials(
     "Train every setting with every seed, each once; stopped at any moment, the next call goes on."
     settings = {trial_key(s, 0): s for study in studies.values()
                 for s in ({**(base or {}), **own} for own in study.values())}
-    rows = read_trials(path)
-    missing = [(s, seed) for seed in seeds for s in settings.values()
-               if trial_key(s, seed) not in {r['key'] for r in rows}]
-    if missing: unseen, extractor = unseen or unseen_scenes(), load_extractor(extractor)
-    for i, (s, seed) in enumerate(missing, 1):
-        row, _ = run_trial(s, seed, unseen, extractor, data)
-        rows.append(dict(key=trial_key(s, seed), settings=s, **row))
-        write_trials(path, rows)
-        report(f"{i} of {len(missing)}: tone {row['tone']:.2f}, texture {row['texture']:.3f}, KID {row['kid']:.0f}, "
-               f"{row['seconds']:.0f} s, seed {seed}, {s}")
+    with locked(f'{path}.lock', f'{path}: another process fills this table; wait, or stop it'):
+        rows = read_trials(path)
+        missing = [(s, seed) for seed in seeds for s in settings.values()
+                   if trial_key(s, seed) not in {r['key'] for r in rows}]
+        if missing: unseen, extractor = unseen or unseen_scenes(), load_extractor(extractor)
+        for i, (s, seed) in enumerate(missing, 1):
+            row, _ = run_trial(s, seed, unseen, extractor, data)
+            rows.append(dict(key=trial_key(s, seed), settings=s, **row))
+            write_trials(path, rows)
+            report(f"{i} of {len(missing)}: tone {row['tone']:.2f}, texture {row['texture']:.3f}, KID {row['kid']:.0f}, "
+                   f"{row['seconds']:.0f} s, seed {seed}, {s}")
     return rows
 
 # %% ../nbs/16_experiments.ipynb #37922cee

@@ -316,6 +316,7 @@ def introduce(
     photos, monets = map(len, data.sets)
     print(f'Pictures: {photos:,} in {found.photos[0].parent}, to be painted like the {monets:,} in '
           f'{found.monets[0].parent}')
+    if found.left_out: print(found.left_out)
     if (few := min(photos, monets)) < 100: print(f'{few} are few: some hundreds of each kind are usual')
     why = f"preset '{chosen.preset}', for {chosen.why}. Squares" if chosen else 'squares'
     print(f'Settings: {why} of {config.crop} pixels out of pictures scaled to {config.size}, '

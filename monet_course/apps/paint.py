@@ -69,7 +69,8 @@ def command_jobs(
 # %% ../../nbs/apps/paint.ipynb #b64416d6
 def paint_command(
     pictures, # photos, or folders of photos
-    # folder of a run, or of runs (its newest), or a .safetensors file; without it the painter that comes with the package
+    # folder of a run, or of runs (its newest), a .safetensors file, or the .pth file of a CycleGAN; without it the painter that
+    # comes with the package
     run: str = None,
     # file name of the painting, or a folder for several; without it beside the photos, with _monet added to the names
     out: str = None,

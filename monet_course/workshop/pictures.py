@@ -159,7 +159,8 @@ def read_upright(
     if isinstance(picture, Image.Image):
         with naming('picture', max_pixels): return upright(picture)
     with naming(picture, max_pixels):
-        if not Path(picture).is_file(): raise PictureError(f'{picture}: there is no such file')
+        if not Path(picture).is_file():
+            raise PictureError(f'{picture}: {"a folder" if Path(picture).is_dir() else "there is no such file"}')
         with opened(picture) as im:
             if im.width*im.height > max_pixels:
                 raise PictureError(f'{picture}: {im.width}x{im.height} is more than {max_pixels:,} pixels')

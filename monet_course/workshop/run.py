@@ -29,7 +29,7 @@ import torch
 from fastcore.basics import patch
 from fastcore.docments import docments
 
-from .core import one_line
+from .core import check_path, one_line
 from .devices import device_facts, pick_device, pick_precision, precisions
 from .files import is_disk_full, writing
 from .log import log_columns, read_rows
@@ -348,7 +348,7 @@ DIRECTIONS = ('photo2monet', 'monet2photo')
 SHIPPED = Path(files('monet_course'))/'weights'/'monet.safetensors'
 
 def weights_file(
-    # folder of a run or of runs, a `Run`, or a .safetensors file; None: the painter that comes with the package
+    # folder of a run or of runs, a `Run`, a .safetensors file, or the .pth file of a CycleGAN; None: the painter of the package
     run=None,
     direction: str = 'photo2monet', # or 'monet2photo'
 ) -> Path:
@@ -357,11 +357,13 @@ def weights_file(
     if run is None and direction != 'photo2monet':
         raise ValueError(f'direction={direction!r}: the painter that comes with the package knows only photo2monet; '
                          'name a run')
-    path = Path(getattr(run, 'path', SHIPPED if run is None else run))
+    where = getattr(run, 'path', SHIPPED if run is None else run)
+    check_path(run=where)
+    path = Path(where)
     if not path.exists(): raise FileNotFoundError(f'{path}: there is no such run or file')
     if path.is_file():
-        if path.suffix == '.safetensors': return path
-        raise ValueError(f'{path}: expected the folder of a run or a .safetensors file')
+        if path.suffix in ('.safetensors', '.pth'): return path
+        raise ValueError(f"{path}: expected the folder of a run, a .safetensors file or a CycleGAN's .pth")
     if (path/f'{direction}.safetensors').is_file(): return path/f'{direction}.safetensors'
     newest = newest_run(path, direction)
     other = next((d for d in DIRECTIONS if (path/f'{d}.safetensors').is_file()), None)
