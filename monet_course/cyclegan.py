@@ -231,6 +231,7 @@ class CycleGANSettings:
             for at, changes in sorted(self.weight_changes,
                                       key=lambda entry: entry[0]): schedule[float(at)] = now = replace(now, **changes)
             if not 0 <= min(schedule) <= max(schedule) <= 1: raise ValueError
+            if any(not w >= 0 for weights in schedule.values() for w in vars(weights).values()): raise ValueError
         except (TypeError, ValueError, IndexError) as e:
             raise ValueError(f'weight_changes={self.weight_changes!r}: a list of '
                              '[progress, {"gan": .., "cycle": .., "identity": ..}], progress from 0 to 1') from e

@@ -156,6 +156,7 @@ def resnet_generator(
     "A generator that keeps the size of the picture and works, at a smaller size, in residual blocks."
     check_choice('up', up, UPSAMPLERS), check_choice('norm', norm, NORMS), check_choice('padding', padding, PADDINGS)
     check_positive(width=width, blocks=blocks, downs=downs, in_ch=in_ch, out_ch=out_ch), check_skip(skip, in_ch, out_ch)
+    if downs > 6: raise ValueError(f'downs={downs}: 1 to 6; each doubles the width')
     widths = [width * 2**i for i in range(downs + 1)]
     pairs = list(zip(widths, widths[1:]))
     head = nn.Conv2d(width, out_ch, 7, padding=3, padding_mode=padding)
