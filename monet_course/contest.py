@@ -15,7 +15,7 @@ from fastcore.basics import chunked
 from fastcore.foundation import L
 
 from .paint import Painter, check_settings
-from .workshop.core import bar, check_path, check_whole, one_line
+from .workshop.core import bar, check_path, check_positive, one_line
 from .workshop.files import writing
 from .workshop.pictures import PictureError, find_pictures, left_out, naming, open_picture, split_alpha
 
@@ -101,7 +101,7 @@ def submission(
     progress: bool | None = None, # progress bars; default: where somebody can see them
 ) -> Path: # the archive
     "Paint photos into one archive for the contest and check it."
-    check_path(out=out); check_whole(1, quality=quality)
+    check_path(out=out); check_positive(quality=quality)
     named, out = contest_photos(photos), Path(out)
     check_count(len(named), any_count); check_settings(batch=batch)
     if not 1 <= quality <= 95: raise ValueError(f'quality={quality}: from 1 to 95')

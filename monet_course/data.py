@@ -4,15 +4,14 @@
 
 # %% auto #0
 __all__ = ['LAYOUTS', 'EXPECTED', 'PictureFolders', 'some_pictures', 'picture_folders', 'Pictures', 'Unpaired', 'Middles',
-           'on_device', 'OwnChance', 'UnpairedDL', 'check_items', 'shorter_side', 'unpaired_dls', 'toy_pairs']
+           'on_device', 'OwnChance', 'QuietContext', 'QuietLoader', 'UnpairedDL', 'check_items', 'shorter_side',
+           'unpaired_dls', 'toy_pairs']
 
 # %% ../nbs/01_data.ipynb #606a5f67
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +19,15 @@ import torch
 from fastcore.basics import chunked, patch
 from fastcore.foundation import L
 
-from .workshop.core import check_choice, check_path, check_positive, check_whole
+from .workshop.core import check_choice, check_path, check_positive, check_at_least
 from .workshop.devices import device_facts, pick_device
 from .workshop.pictures import (PictureError, contents, find_pictures, left_out, load_picture, scale,
                                             show_pictures, to_batch)
-from .workshop.processes import leave_stopping, signals_wait
+from .workshop.processes import WorkerProcess, leave_stopping
 from .workshop.scenes import toy_pairs
 
 from fastai.data.core import DataLoaders, TfmdDL
+from fastai.data.load import _FakeLoader
 
 _all_ = ['toy_pairs'] # it belongs to the data, wherever it is drawn
 
@@ -197,6 +197,16 @@ class OwnChance(torch.Generator):
     "A generator that stays in its process: workers need none, and to those that are started anew it could not travel."
     def __reduce__(self): return type(None), ()
 
+# %% ../nbs/01_data.ipynb #53241d85
+class QuietContext:
+    "Where fastai takes its workers from: `torch.multiprocessing`, and processes that leave signals to the main one."
+    Process = WorkerProcess
+    def __getattr__(self, name): return getattr(torch.multiprocessing, name)
+
+class QuietLoader(_FakeLoader):
+    "fastai's own loader with another context."
+    multiprocessing_context = property(lambda self: QuietContext() if self.num_workers else None)
+
 # %% ../nbs/01_data.ipynb #78592464
 class UnpairedDL(TfmdDL):
     "A fastai data loader whose batches are plain tensors (photo, monet)."
@@ -204,6 +214,7 @@ class UnpairedDL(TfmdDL):
         super().__init__(dataset, bs=bs, num_workers=num_workers, **kwargs)
         self._n_inp, self._types, self.place = 1, (tuple, [torch.Tensor]*2), torch.device('cpu')
         self.fake_l.generator = OwnChance() # else each epoch takes from the network's chance
+        self.fake_l.__class__ = QuietLoader
 
     def __repr__(self):
         photos, monets = map(len, self.dataset.sets)
@@ -214,9 +225,7 @@ class UnpairedDL(TfmdDL):
         self.place = torch.device(device)
         return self
     def __iter__(self):
-        batches = super().__iter__()
-        with signals_wait() if self.fake_l.num_workers else nullcontext(): first = list(islice(batches, 1)) # workers start
-        for b in chain(first, batches):
+        for b in super().__iter__():
             if isinstance(b, PictureError): raise b
             yield on_device(b, self.place)
     def decode(self, b): return tuple(x.detach().cpu() for x in b)
@@ -293,7 +302,7 @@ def unpaired_dls(
     "fastai `DataLoaders` over two sets of pictures that know nothing of each other."
     check_choice('on_broken', on_broken, ('raise', 'skip'))
     check_positive(crop=crop, bs=bs, **{k: v for k, v in dict(size=size, epoch_len=epoch_len).items() if v is not None})
-    check_whole(0, seed=seed, num_workers=num_workers)
+    check_at_least(0, seed=seed, num_workers=num_workers)
     check_items('photos', photos); check_items('monets', monets)
     side, sets = max(shorter_side(x, crop, size) for x in (photos, monets)), []
     for items in (photos, monets, test_photos, test_monets):

@@ -194,11 +194,13 @@ def run_trials(
     "Train every setting with every seed, each once; stopped at any moment, the next call goes on."
     settings = {trial_key(s, 0): s for study in studies.values()
                 for s in ({**(base or {}), **own} for own in study.values())}
+    rows = read_trials(path)
+    if {trial_key(s, seed) for seed in seeds for s in settings.values()} <= {r['key'] for r in rows}: return rows
     with locked(f'{path}.lock', f'{path}: another process fills this table; wait, or stop it'):
         rows = read_trials(path)
         missing = [(s, seed) for seed in seeds for s in settings.values()
                    if trial_key(s, seed) not in {r['key'] for r in rows}]
-        if missing: unseen, extractor = unseen or unseen_scenes(), load_extractor(extractor)
+        unseen, extractor = unseen or unseen_scenes(), load_extractor(extractor)
         for i, (s, seed) in enumerate(missing, 1):
             row, _ = run_trial(s, seed, unseen, extractor, data)
             rows.append(dict(key=trial_key(s, seed), settings=s, **row))

@@ -22,9 +22,9 @@ from PIL import Image
 from fastcore.basics import patch
 from torch import nn
 
-from .workshop.arguments import check_net, check_photos, check_settings
+from .workshop.arguments import check_net, check_batch, check_settings
 from .workshop.checkpoint import load_generator
-from .workshop.core import bar, check_choice, one_line
+from .workshop.core import bar, one_line
 from .workshop.devices import pick_device
 from .workshop.files import is_disk_full, sweep
 from .workshop.folders import Report, batches, folder_jobs, size_of
@@ -32,7 +32,7 @@ from .workshop.pictures import (PictureError, WORKING_SIZE, as_rgb, naming, open
                                             split_alpha, to_pil, to_tensor)
 from .workshop.published import read_published
 from .workshop.registry import declared
-from .workshop.run import DIRECTIONS, SHIPPED, weights_file
+from .workshop.run import SHIPPED, weights_file
 
 # %% ../nbs/14_paint.ipynb #aef0a8f4
 def pad_to(
@@ -196,7 +196,7 @@ def paint_tensor(self:Painter,
     progress: bool | None = False, # a bar over the tiles of a large picture; None: where somebody can see it
 ) -> torch.Tensor: # paintings, the same size, on the CPU
     "Paint a batch: in one piece where it fits, else in tiles."
-    check_photos(x)
+    check_batch(x)
     (h, w), area = x.shape[2:], self.tile**2
     x = pad_to(x, self.multiple, self.smallest)
     at_once = area//(x.shape[2]*x.shape[3]) # pictures
@@ -381,10 +381,8 @@ def load(cls:Painter,
     **kwargs, # tile, exact
 ) -> Painter:
     "The painter of a run, with its averaged weights; the training need not be finished. Or the one that comes with the package."
-    check_choice('direction', direction, DIRECTIONS)
-    published = str(run_or_weights).endswith('.pth')
-    net = read_published(run_or_weights) if published else load_generator(weights_file(run_or_weights, direction))
-    return cls(net, device, **kwargs)
+    path = weights_file(run_or_weights, direction)
+    return cls(read_published(path) if path.suffix.lower() == '.pth' else load_generator(path), device, **kwargs)
 
 # %% ../nbs/14_paint.ipynb #22a10abd
 def side_by_side(

@@ -16,7 +16,6 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -30,11 +29,11 @@ from torch import nn
 from .cyclegan import CycleGAN, CycleGANSettings
 from .data import picture_folders, unpaired_dls
 from .jury import Jury
-from .workshop.checkpoint import (Checkpoint, load_training_state, or_nothing, plain_words, random_state,
-                                              read_checkpoint, set_random_state, stop_on_signal)
+from .workshop.checkpoint import (Checkpoint, load_training_state, plain_words, random_state, read_checkpoint,
+                                              remove_if_no_step, save_painters, set_random_state, stop_on_signal,
+                                              take_over)
 from .workshop.core import one_line
 from .workshop.devices import autocast, pick_device, pick_layout, same_shapes
-from .workshop.files import sweep
 from .workshop.learner import TwoPlayerLearner, refuse
 from .workshop.log import LossLog, Previews
 from .workshop.method import Method, check_sizes, find_method, networks
@@ -269,9 +268,6 @@ def what_to_do(
         base, chosen = starting_point(preset, changes := {**changes, 'data': data})
         return None, make_config(**{**base, **changes}).settled(), chosen
     run = run_to_resume(resume, preset, data, changes)
-    sweep(run.path)
-    if not run.checkpoint.exists():
-        print(f'{run.path}: stopped before its first checkpoint, so it begins at the beginning')
     return run, run.config, None
 
 # %% ../nbs/12_train.ipynb #f1789ec1
@@ -340,12 +336,11 @@ def begin(
     "Everything that a training needs. The folder is made last, so that a wrong argument leaves nothing behind."
     if resume is None: check_out(out)
     run, config, chosen = team.first(lambda: what_to_do(resume, preset, data, changes))
-    if run: team.first(lambda: held.enter_context(alone_in(run.path)))
+    if run: team.first(lambda: take_over(run, held))
     # config.json keeps what was given: a run may go on elsewhere
     here = replace(config, device=team.device(config.device))
     goes_on = run is not None and run.checkpoint.exists() # then the networks come from there
-    nothing = SimpleNamespace(path=out, config=config, learn=None, checkpoint=Path(out)/'none yet')
-    with plain_words(run or nothing):
+    with plain_words(config, run.path if run else out):
         dls, photos, truth = config_dls(here, (team.rank, team.world))
         learn = make_learner(replace(config, start=None) if goes_on else config, dls, team=team)
         check_sizes(learn.model, crop=config.crop, **({} if config.folders else {'size': config.size}))
@@ -354,10 +349,12 @@ def begin(
     if (new := not run):
         run = team.first(lambda: Run.create(out, config, chosen and f'{chosen.preset}: {chosen.why}'))
     run.learn, learn.path = learn, run.path
-    if new and team.rank == 0: held.enter_context(or_nothing(run)); held.enter_context(alone_in(run.path))
+    if new and team.rank == 0: held.enter_context(remove_if_no_step(run)); held.enter_context(alone_in(run.path))
     learn.add_cbs([LossLog(run.path/'log.csv', config.log_every), Previews(run.path/'previews', photos, truth)])
     team.start(learn, config.seed)
-    if goes_on: load_training_state(learn, read_checkpoint(run.checkpoint))
+    if goes_on:
+        load_training_state(learn, read_checkpoint(run.checkpoint))
+        if team.rank == 0: save_painters(learn, run.path) # a kill may have come between the checkpoint and them
     return run, goes_on
 
 # %% ../nbs/12_train.ipynb #c6956ed2
@@ -386,7 +383,7 @@ def fit(
         steps, before = config.epochs*learn.steps_per_epoch, learn.step
         if goes_on and team.rank == 0: say_where(run, steps)
         checkpoint = Checkpoint(run, config.save_minutes)
-        with stop_on_signal(checkpoint), plain_words(run):
+        with stop_on_signal(checkpoint), plain_words(config, run.path, learn):
             if before < steps: learn.fit_flat_linear(config.epochs, config.decay_start, cbs=[checkpoint, *cbs])
             if team.rank == 0: run.plot_losses()
         run.stopped = checkpoint.stopped

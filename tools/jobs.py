@@ -4,15 +4,18 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from multiprocessing.connection import wait
 from pathlib import Path
 from subprocess import STDOUT, Popen, TimeoutExpired
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 running = set()
+one_at_a_time = threading.Lock() # an exit code can be read once, and each start of a process looks for all of them
 
 
 @dataclass
@@ -44,16 +47,18 @@ class Call(Job):
     preload: tuple = () # names of modules
 
     def start(self, log):
-        fork = 'forkserver' in multiprocessing.get_all_start_methods()
+        if self.env: raise ValueError(f'{self.name}: a call has the environment of this process')
+        # macOS could fork, but not safely once PyTorch is loaded
+        fork = sys.platform != 'darwin' and 'forkserver' in multiprocessing.get_all_start_methods()
         context = multiprocessing.get_context('forkserver' if fork else 'spawn')
         if fork: context.set_forkserver_preload(list(self.preload))
         proc = context.Process(target=call, args=(self.command, self.cwd, log))
-        proc.start()
+        with one_at_a_time: proc.start()
         return proc
 
     def wait(self, proc, limit):
-        proc.join(limit)
-        return proc.exitcode
+        wait([proc.sentinel], limit) # reads nothing
+        with one_at_a_time: return proc.exitcode
 
 
 def call(command, cwd, log):
@@ -85,7 +90,8 @@ def on_cards(cards, kind='T4'):
 def stop(proc):
     "End a job and everything it started; on Windows the job alone."
     try: os.killpg(proc.pid, signal.SIGKILL) if hasattr(os, 'killpg') else proc.kill()
-    except ProcessLookupError: proc.kill()
+    except ProcessLookupError:
+        with one_at_a_time: proc.kill()
 
 
 def run(job, limit):
@@ -97,6 +103,7 @@ def run(job, limit):
         running.add(proc)
         code = job.wait(proc, limit)
         stop(proc) # whatever it left behind, too
+        if code is None: job.wait(proc, 9)
         running.discard(proc)
         said = log.read_text(encoding='utf-8', errors='replace') if log.exists() else ''
     if code is None: said += f'{job.name}: ran out of time, stopped after {limit:g} s (--limit sets it)\n'

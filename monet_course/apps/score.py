@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..metrics import score_folders
+from ..workshop.arguments import check_place
 from ..workshop.core import command_parser
 from ..workshop.features import EXTRACTORS
 from ..workshop.files import writing
@@ -30,15 +31,12 @@ def score_command(
     device: str = None, # cpu, cuda, ...; without it cuda where there is one
 ):
     "Score a folder of generated pictures against references: FID, KID, MiFID and the memorisation distance."
-    if size is not None and size < 1 or batch < 1:
-        raise ValueError(f'size={size}, batch={batch}: both must be at least 1')
-    if not 0 <= eps <= 1: raise ValueError(f'eps={eps}: from 0 to 1')
-    if out and (Path(out).is_dir() or not Path(out).parent.is_dir()): # before an hour of scoring
-        raise ValueError(f'--out {out}: give the name of a file, in a folder that is there')
+    if out: out = check_place(out, Path(out).suffix) # before an hour of scoring
     scores = score_folders(real, fake, extractor, size, eps, batch, device, weights=weights, download=download)
     print(scores, flush=True)
     for caution in scores.cautions: print(f'note: {caution}', file=sys.stderr)
     if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
         with writing(out) as file: file.write_text(json.dumps(asdict(scores), indent=1) + '\n', encoding='utf-8')
 
 def monet_score(

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['FORMAT', 'NO_MEMORY', 'NO_WAY', 'random_state', 'set_random_state', 'data_state', 'training_state', 'data_difference',
            'check_data', 'load_training_state', 'read_checkpoint', 'save_generator', 'load_generator',
-           'TrainingDiverged', 'check_finite', 'Checkpoint', 'stop_on_signal', 'smaller', 'plain_words', 'or_nothing']
+           'TrainingDiverged', 'check_finite', 'Checkpoint', 'save_painters', 'stop_on_signal', 'smaller',
+           'plain_words', 'remove_if_no_step', 'take_over']
 
 # %% ../../nbs/workshop/checkpoint.ipynb #ac16dc06
 import errno
@@ -17,8 +18,10 @@ import shutil
 import signal
 import threading
 import time
+import traceback
 import zipfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -29,10 +32,10 @@ from torch import nn
 
 from .core import one_line
 from .devices import pick_device, pick_precision
-from .files import is_disk_full, writing
+from .files import is_disk_full, sweep, writing
 from .learner import TwoPlayerLearner
 from .pictures import PictureError
-from .processes import STOPS
+from .processes import STOPS, alone_in
 from .registry import build_generator
 
 from fastai.callback.core import Callback, CancelFitException
@@ -233,6 +236,14 @@ class Checkpoint(Callback):
         if stop: raise CancelFitException()
 
 # %% ../../nbs/workshop/checkpoint.ipynb #75f3e8d7
+def save_painters(
+    learn: TwoPlayerLearner,
+    folder, # of a run
+):
+    "Write the averaged painters, a file each."
+    for name, net in zip(learn.model.painters(), learn.ema.net):
+        save_generator(net, Path(folder)/f'{name}.safetensors', net.config)
+
 @patch
 def save(self: Checkpoint):
     "Write checkpoint and painters, unless something in them is not finite."
@@ -241,8 +252,7 @@ def save(self: Checkpoint):
     state, self.saved, self.saved_step = training_state(self.learn), time.monotonic(), self.learn.step
     if self.learn.team.rank: return
     with writing(self.run_folder.checkpoint) as partial_file: torch.save(state, partial_file)
-    for name, net in zip(self.learn.model.painters(), self.learn.ema.net):
-        save_generator(net, self.run_folder.path/f'{name}.safetensors', net.config)
+    save_painters(self.learn, self.run_folder.path)
 
 # %% ../../nbs/workshop/checkpoint.ipynb #9ec4399a
 @contextmanager
@@ -276,23 +286,27 @@ def smaller(config):
 # %% ../../nbs/workshop/checkpoint.ipynb #c2cabb19
 @contextmanager
 def plain_words(
-    run, # its folder is named
+    config, # settings of the training
+    folder, # of the run, or the one that it will lie in
+    learn=None, # the learner, once it is made
 ):
     "A full disk, too little memory, a lost picture, a first step that fails: one sentence each, with what to do."
     try: yield
     except (OSError, RuntimeError, MemoryError, SafetensorError, TypeError, ValueError) as e:
-        said, c = re.sub(r'^Exception occured in `\w+` when calling event `\w+`: ', '', one_line(e)), run.config
+        said, c = re.sub(r'^Exception occured in `\w+` when calling event `\w+`: ', '', one_line(e)), config
         words, go_on = said.lower(), 'Nothing was saved yet: begin again'
-        if run.checkpoint.exists():
-            go_on = f'Nothing is lost, the last checkpoint is whole: go on with fit(resume={str(run.path)!r})'
+        if (Path(folder)/'checkpoint.pt').exists():
+            go_on = f'Nothing is lost, the last checkpoint is whole: go on with fit(resume={str(folder)!r})'
         if isinstance(e, PictureError): raise PictureError(f'{said}. Put it right. {go_on}') from None
         perhaps = 'probably ' if any(w in words for w in NO_WAY) else ''
         if isinstance(e, (MemoryError, torch.OutOfMemoryError)) or perhaps or any(w in words for w in NO_MEMORY):
             raise MemoryError(f'{perhaps}out of memory with batch={c.batch}, crop={c.crop}, amp={c.amp!r}: '
                               f'{smaller(c)}. {go_on} on a larger machine') from e
-        if is_disk_full(e): raise OSError(errno.ENOSPC, f'{run.path}: the disk is full. Make room. {go_on}') from e
-        learn = run.learn # None while it is made; of several processes, another one may know the reason
+        if is_disk_full(e): raise OSError(errno.ENOSPC, f'{folder}: the disk is full. Make room. {go_on}') from e
         if isinstance(e, ValueError) and said == one_line(e): raise # it is a sentence already
+        *_, (frame, _) = traceback.walk_tb(e.__traceback__)
+        if not {'torch', 'monet_course'} & {*Path(frame.f_code.co_filename).parts}: raise # of a callback, perhaps
+        # of several processes, another one may know the reason
         if isinstance(e, OSError) or learn and (learn.step or learn.team.world > 1): raise
         settings = [f'{name}={getattr(c, name)!r}' for name in ('crop', 'generator', 'discriminator', 'init_std', 'compile')
                     if getattr(c, name, None) is not None]
@@ -300,11 +314,18 @@ def plain_words(
 
 # %% ../../nbs/workshop/checkpoint.ipynb #7979609d
 @contextmanager
-def or_nothing(
+def remove_if_no_step(
     run, # its folder was made just now
 ):
-    "A training that fails before its first step leaves no folder."
+    "A training that ends before its first step, by an error or by Ctrl-C, leaves no folder."
     try: yield
-    except Exception:
+    except BaseException:
         if not run.learn.step and not run.checkpoint.exists(): shutil.rmtree(run.path, ignore_errors=True)
         raise
+
+def take_over(run, held):
+    "Make sure that nobody else trains this run until `held` is left; what a killed process began to write is removed."
+    held.enter_context(alone_in(run.path))
+    sweep(run.path)
+    if not run.checkpoint.exists():
+        print(f'{run.path}: stopped before its first checkpoint, so it begins at the beginning')

@@ -37,7 +37,7 @@ def conversion(
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = source.profile.xcolor_space.strip()
         if mode not in KINDS.get(space, ()) or source.profile.device_class not in DEVICES: return None
-        exact = ImageCms.Flags.NOOPTIMIZE if KINDS[space][0] == 'L' else 0 # else dark greys are 10 levels off
+        exact = 0x0100 if KINDS[space][0] == 'L' else 0 # LittleCMS's NOOPTIMIZE: else dark greys are 10 levels off
         found = ImageCms.buildTransform(source, ImageCms.createProfile('sRGB'), KINDS[space][0], 'RGB', flags=exact)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError): return None
     if space == 'CMYK': return found

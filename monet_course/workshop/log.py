@@ -94,8 +94,9 @@ def read_rows(
     text = Path(path).read_text(encoding='utf-8', errors='replace').replace('\0', '?')
     rows = list(csv.DictReader(text[:text.rfind('\n') + 1].splitlines()))
     def whole(row):
-        try: return None not in row.values() and [float(x or 0) for x in (*row.values(), row['step'], row['seconds'])]
+        try: _ = [float(row['step']), float(row['seconds']), *(float(x or 0) for x in row.values())]
         except (KeyError, TypeError, ValueError): return False
+        return None not in row.values()
     good = [row for row in rows if whole(row)]
     return good, len(rows) - len(good)
 

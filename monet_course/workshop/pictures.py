@@ -218,8 +218,10 @@ def left_out(
     said = []
     for folder in folders:
         if (text := not_read(picture_files(folder)[1])): said.append(f'{folder}: {text}')
-        deeper = sum(len(picture_files(root)[0]) for root, _, names in os.walk(folder)
-                     if names and Path(root) != Path(folder) and '/.' not in Path(root).as_posix())
+        deeper = 0
+        for root, below, _ in os.walk(folder):
+            below[:] = [name for name in below if not name.startswith('.')]
+            if Path(root) != Path(folder): deeper += sum(map(len, picture_files(root)))
         if deeper: said.append(f'{folder}: {deeper:,} more in its sub-folders, which are not looked into')
     return '\n'.join(said)
 

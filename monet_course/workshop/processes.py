@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STOPS', 'SingleProcess', 'Team', 'average_gradients', 'find_team', 'locked', 'alone_in', 'leave_stopping',
-           'signals_wait']
+           'WorkerProcess']
 
 # %% ../../nbs/workshop/processes.ipynb #7a8262a5
 import atexit
@@ -15,6 +15,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from datetime import timedelta
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +145,9 @@ def locked(
     busy: str, # what to say if another process holds it
 ):
     "Hold a lock that dies with its process; raises `BlockingIOError`. On a disk that knows no locks nothing is held."
-    lock = FileLock(path, timeout=0)
+    # a marker file instead of a lock would outlive its process
+    newer = {k: False for k in ['fallback_to_soft'] if k in signature(FileLock.__init__).parameters}
+    lock = FileLock(path, timeout=0, **newer)
     try: lock.acquire()
     except Timeout: raise BlockingIOError(busy) from None
     except (NotImplementedError, OSError): lock = None # some network drives, a folder that must not be written
@@ -172,10 +175,10 @@ def leave_stopping():
         os._exit(0)
     threading.Thread(target=listen, args=(multiprocessing.parent_process().pid,), daemon=True).start()
 
-@contextmanager
-def signals_wait():
-    "Signals to stop come when the block is over; processes that start inside do not hear them."
-    if not hasattr(signal, 'pthread_sigmask'): yield; return # Windows
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    try: yield
-    finally: signal.pthread_sigmask(signal.SIG_SETMASK, before)
+class WorkerProcess(multiprocessing.Process):
+    "A process that does not hear signals to stop before it has said what it does with them."
+    def start(self):
+        if not hasattr(signal, 'pthread_sigmask'): return super().start() # Windows
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS) # of this thread, handed on to the process
+        try: super().start()
+        finally: signal.pthread_sigmask(signal.SIG_SETMASK, before)

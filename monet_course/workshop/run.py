@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LARGEST', 'CONFIGS', 'DIRECTIONS', 'SHIPPED', 'RunConfig', 'config_class', 'make_config', 'setting_comments',
            'versions', 'write_config', 'read_config', 'RunFolder', 'check_out', 'first_free', 'lengthen', 'say_where',
-           'say_end', 'weights_file', 'newest_run']
+           'say_end', 'newest_run', 'weights_file']
 
 # %% ../../nbs/workshop/run.ipynb #48552997
 import io
@@ -342,11 +342,20 @@ def say_end(run, steps, before, saved):
         print("It paints tint and light. For strokes, some minutes more: "
               f"fit({folders}, preset='painter', start={str(run.path)!r}). It needs pip install 'monet_course[jury]'")
 
-# %% ../../nbs/workshop/run.ipynb #15d82890
+# %% ../../nbs/workshop/run.ipynb #04870ebf
 DIRECTIONS = ('photo2monet', 'monet2photo')
 
 SHIPPED = Path(files('monet_course'))/'weights'/'monet.safetensors'
 
+def newest_run(
+    folder='runs', # where `fit` puts its runs
+    direction: str = 'photo2monet', # the generator that is wanted
+) -> Path | None: # folder of a run, None if there is none
+    "The run in `folder` whose weights were written last."
+    found = [p for p in Path(folder).glob(f'*/{direction}.safetensors') if p.is_file()]
+    return max(found, key=lambda p: p.stat().st_mtime).parent if found else None
+
+# %% ../../nbs/workshop/run.ipynb #15d82890
 def weights_file(
     # folder of a run or of runs, a `Run`, a .safetensors file, or the .pth file of a CycleGAN; None: the painter of the package
     run=None,
@@ -362,7 +371,9 @@ def weights_file(
     path = Path(where)
     if not path.exists(): raise FileNotFoundError(f'{path}: there is no such run or file')
     if path.is_file():
-        if path.suffix in ('.safetensors', '.pth'): return path
+        if direction != 'photo2monet' and path.stem != direction:
+            raise ValueError(f'direction={direction!r}: {path} holds one generator; name the folder of a run, which has both')
+        if path.suffix.lower() in ('.safetensors', '.pth'): return path
         raise ValueError(f"{path}: expected the folder of a run, a .safetensors file or a CycleGAN's .pth")
     if (path/f'{direction}.safetensors').is_file(): return path/f'{direction}.safetensors'
     newest = newest_run(path, direction)
@@ -372,11 +383,3 @@ def weights_file(
                                 + (f'this run paints {other} only' if other
                                    else 'a run has it after its first checkpoint'))
     return newest/f'{direction}.safetensors'
-
-def newest_run(
-    folder='runs', # where `fit` puts its runs
-    direction: str = 'photo2monet', # the generator that is wanted
-) -> Path | None: # folder of a run, None if there is none
-    "The run in `folder` whose weights were written last."
-    found = [p for p in Path(folder).glob(f'*/{direction}.safetensors') if p.is_file()]
-    return max(found, key=lambda p: p.stat().st_mtime).parent if found else None
