@@ -40,7 +40,9 @@ def pictures_below(
     if not folder.is_dir(): raise FileNotFoundError(f'{folder}: there is no such folder')
     for root, folders, _ in os.walk(folder):
         folders[:] = [f for f in folders if not f.startswith('.') and (Path(root)/f).resolve() != without]
-        for paths, here in zip(found, picture_files(root)): paths += [p.relative_to(folder) for p in here]
+        links = [Path(root)/f for f in folders if (Path(root)/f).is_symlink()]
+        for paths, here in zip(found, (picture_files(root)[0], picture_files(root)[1] + links)):
+            paths += [p.relative_to(folder) for p in here]
     return tuple(map(sorted, found))
 
 # %% ../../nbs/workshop/folders.ipynb #0cb7690c
