@@ -131,21 +131,25 @@ class Unpaired:
         self.sets, self.crop, self.epoch_len, self.seed, self.flip = (photos, monets), crop, epoch_len, seed, flip
         self.rank, self.world = share # of several processes, this one takes every world-th item
         self.epoch, self.start, self.known = 0, 0, {} # start: items already seen in this epoch
+        self.files = dict(photos=self.described(photos), monets=self.described(monets)) # now, when all of them are there
 
     def __len__(self): return self.epoch_len//self.world - self.start
     def __getitem__(self, k): return tuple(x[0] for x in self.batch([k]))
 
     def names(self):
-        "Which pictures these are: the names of their files, or how many there are and of which size."
-        def of(items):
-            if all(isinstance(x, (str, Path)) for x in items): return [Path(x).name for x in items]
-            return [f'pictures in memory, {getattr(items, "shape", len(items))}']
-        return {name: of(getattr(s, 'items', s)) for name, s in zip(('photos', 'monets'), self.sets)}
+        "Which pictures these are: names and sizes of the files, or how many there are in memory and of which size."
+        return self.files
 
     def batch(self, ks):
         "Items ks of the current epoch: photos and monets."
         ks = [(self.start + k)*self.world + self.rank for k in ks]
         return tuple(to_batch([self.cut(domain, self.epoch, k) for k in ks]) for domain in (0, 1))
+
+    def described(self, pictures):
+        items = getattr(pictures, 'items', pictures)
+        if all(isinstance(x, (str, Path)) for x in items):
+            return [f'{Path(x).name} ({os.path.getsize(x):,} bytes)' for x in items]
+        return [f'pictures in memory, {getattr(items, "shape", len(items))}']
 
 # %% ../nbs/01_data.ipynb #d34fb50f
 @patch

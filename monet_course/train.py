@@ -29,9 +29,9 @@ from torch import nn
 from .cyclegan import CycleGAN, CycleGANSettings
 from .data import picture_folders, unpaired_dls
 from .jury import Jury
-from .workshop.checkpoint import (Checkpoint, load_training_state, plain_words, random_state, read_checkpoint,
-                                              remove_if_no_step, save_painters, set_random_state, stop_on_signal,
-                                              take_over)
+from .workshop.checkpoint import (Checkpoint, check_unchanged, load_training_state, plain_words, random_state,
+                                              read_checkpoint, remove_if_no_step, save_painters, set_random_state,
+                                              stop_on_signal, take_over)
 from .workshop.core import one_line
 from .workshop.devices import autocast, pick_device, pick_layout, same_shapes
 from .workshop.learner import TwoPlayerLearner, refuse
@@ -353,7 +353,9 @@ def begin(
     learn.add_cbs([LossLog(run.path/'log.csv', config.log_every), Previews(run.path/'previews', photos, truth)])
     team.start(learn, config.seed)
     if goes_on:
-        load_training_state(learn, read_checkpoint(run.checkpoint))
+        state = read_checkpoint(run.checkpoint)
+        check_unchanged(run.config, state.get('settings', {}), run.path/'config.json')
+        load_training_state(learn, state)
         if team.rank == 0: save_painters(learn, run.path) # a kill may have come between the checkpoint and them
     return run, goes_on
 
