@@ -23,7 +23,7 @@ from .workshop.core import check_choice, check_path, check_positive, check_at_le
 from .workshop.devices import device_facts, pick_device
 from .workshop.pictures import (PictureError, contents, find_pictures, left_out, load_picture, scale,
                                             show_pictures, to_batch)
-from .workshop.processes import WorkerProcess, leave_stopping
+from .workshop.processes import WorkerProcess, ignore_stop_signals
 from .workshop.scenes import toy_pairs
 
 from fastai.data.core import DataLoaders, TfmdDL
@@ -242,7 +242,7 @@ def batch_or_error(self: UnpairedDL, ks):
     except PictureError as e: return e
 
 @patch
-def wif(self: UnpairedDL): leave_stopping() # called in each worker
+def wif(self: UnpairedDL): ignore_stop_signals() # called in each worker
 
 @patch
 def set_position(self: UnpairedDL, epoch, start_batch=0):

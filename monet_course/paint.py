@@ -177,7 +177,7 @@ class Painter:
     ):
         check_net(net), check_settings(tile=tile)
         self.device, self.exact = pick_device(device), exact
-        self.net = declared(common_norms(net)).to(self.device)
+        self.net = declared(common_norms(net).float()).to(self.device)
         self.norms = [m for m in self.net.modules() if isinstance(m, CommonNorm)]
         self.multiple, self.smallest, self.halo, self.margin = (
             self.net.multiple, self.net.smallest, self.net.reach, getattr(self.net, 'margin', 0))

@@ -37,7 +37,7 @@ from .workshop.devices import autocast, pick_device, pick_layout, same_shapes
 from .workshop.learner import TwoPlayerLearner, refuse
 from .workshop.log import LossLog, Previews
 from .workshop.method import Method, check_sizes, find_method, networks
-from .workshop.processes import SingleProcess, alone_in, find_team
+from .workshop.processes import SingleProcess, run_lock, find_team
 from .workshop.recipes import Recipe, recipe, usual_side
 from .workshop.run import CONFIGS, RunConfig, RunFolder, check_out, lengthen, make_config, say_end, say_where
 from .workshop.scenes import toy_pairs
@@ -349,7 +349,7 @@ def begin(
     if (new := not run):
         run = team.first(lambda: Run.create(out, config, chosen and f'{chosen.preset}: {chosen.why}'))
     run.learn, learn.path = learn, run.path
-    if new and team.rank == 0: held.enter_context(remove_if_no_step(run)); held.enter_context(alone_in(run.path))
+    if new and team.rank == 0: held.enter_context(remove_if_no_step(run)); held.enter_context(run_lock(run.path))
     learn.add_cbs([LossLog(run.path/'log.csv', config.log_every), Previews(run.path/'previews', photos, truth)])
     team.start(learn, config.seed)
     if goes_on:

@@ -36,7 +36,7 @@ from .devices import pick_device, pick_precision
 from .files import is_disk_full, sweep, writing
 from .learner import TwoPlayerLearner
 from .pictures import PictureError
-from .processes import STOPS, alone_in
+from .processes import STOPS, run_lock
 from .registry import build_generator
 
 from fastai.callback.core import Callback, CancelFitException
@@ -344,7 +344,7 @@ def remove_if_no_step(
 
 def take_over(run, held):
     "Make sure that nobody else trains this run until `held` is left; what a killed process began to write is removed."
-    held.enter_context(alone_in(run.path))
+    held.enter_context(run_lock(run.path))
     sweep(run.path)
     if not run.checkpoint.exists():
         print(f'{run.path}: stopped before its first checkpoint, so it begins at the beginning')

@@ -25,7 +25,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .arguments import PictureError, check_picture
 from .core import check_path
-from .colours import as_rgb, fill_hidden, with_alpha, without_alpha
+from .colours import as_rgb, fill_hidden, meaning, with_alpha, without_alpha
 from .files import writing
 
 _all_ = ['PictureError'] # readers look for it here
@@ -172,6 +172,8 @@ def read_upright(
         if not Path(picture).is_file():
             raise PictureError(f'{picture}: {"a folder" if Path(picture).is_dir() else "there is no such file"}')
         with opened(picture) as im:
+            if im.mode[:4] == 'I;16' and getattr(im, 'tag_v2', {}).get(262) == 0: # Pillow turns it round with 8 bits only
+                raise PictureError(f'{picture}: a 16-bit TIFF in which 0 is white; save it with 8 bits first')
             if im.width*im.height > max_pixels:
                 raise PictureError(f'{picture}: {im.width}x{im.height} is more than {max_pixels:,} pixels')
             return upright(decode(im))
@@ -312,7 +314,7 @@ def split_alpha(
     size: int | None = None, # see `working_size`
 ) -> tuple: # (RGB picture, alpha channel or None)
     "Colours in sRGB and, if the picture has one, its alpha channel, at the working size."
-    im, profile = with_alpha(im), im.info.get('icc_profile')
+    im, profile = with_alpha(im), meaning(im)
     if im.mode in ('LA', 'RGBA'): im = scaled(im, size)
     colours, alpha = without_alpha(im, profile)
     return (scaled(colours, size), None) if alpha is None else (fill_hidden(colours, alpha), alpha)

@@ -50,6 +50,9 @@ def read_tensors(path):
         raise ValueError(f'{path}: no file of weights, or damaged, or it holds more than numbers, and is not opened since '
                          f'it could run a program ({type(e).__name__})') from None
     if not isinstance(state, dict): state = {type(state).__name__: state}
+    odd = [name for name, t in state.items() if isinstance(t, torch.Tensor)
+           and (t.layout != torch.strided or t.is_quantized or t.is_nested or t.is_complex())]
+    if odd: raise ValueError(f'{path}: {odd[0]} is no plain table of numbers')
     size = sum(t.nbytes for t in state.values() if isinstance(t, torch.Tensor))
     if size > path.stat().st_size: raise ValueError(f'{path}: claims {size:,} bytes of numbers, more than it holds')
     if all(isinstance(t, torch.Tensor) for t in state.values()):
@@ -84,6 +87,8 @@ def read_published(
         raise ValueError(f'{wrong}{odd[0]} has shape {given.get(odd[0], "none")}, not {needed.get(odd[0], "expected")}')
     if bad := [name for name in needed if not state[name].isfinite().all()]:
         raise ValueError(f'{path}: damaged, {bad[0]} holds numbers that are not finite')
+    if (config['in_ch'], config['out_ch']) != (3, 3):
+        raise ValueError(f"{path}: from {config['in_ch']} channels to {config['out_ch']}; photos and paintings have 3")
     net = build_generator(**config)
     net.load_state_dict({name: state[theirs].float() for name, theirs in names.items()})
     return net.eval()
