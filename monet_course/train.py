@@ -29,9 +29,8 @@ from torch import nn
 from .cyclegan import CycleGAN, CycleGANSettings
 from .data import picture_folders, unpaired_dls
 from .jury import Jury
-from .workshop.checkpoint import (Checkpoint, check_unchanged, load_training_state, plain_words, random_state,
-                                              read_checkpoint, remove_if_no_step, save_painters, set_random_state,
-                                              stop_on_signal, take_over)
+from .workshop.checkpoint import (Checkpoint, go_on, plain_words, random_state, read_checkpoint,
+                                              remove_if_no_step, set_random_state, stop_on_signal, take_over)
 from .workshop.core import one_line
 from .workshop.devices import autocast, pick_device, pick_layout, same_shapes
 from .workshop.learner import TwoPlayerLearner, refuse
@@ -254,6 +253,9 @@ def run_to_resume(
     if data is not None: moved = dict(data=str(data), photos=None, monets=None)
     elif moved: moved['data'] = None
     run.config = replace(run.config, **moved, **here).settled()
+    if gone := [path for path in run.config.folders.values() if not Path(path).is_dir()]:
+        raise FileNotFoundError(f'{gone[0]}: the pictures of this run are not there; say where they are now, with data=, or '
+                                'photos= and monets=')
     return run
 
 # %% ../nbs/12_train.ipynb #72cefdaa
@@ -352,11 +354,7 @@ def begin(
     if new and team.rank == 0: held.enter_context(remove_if_no_step(run)); held.enter_context(run_lock(run.path))
     learn.add_cbs([LossLog(run.path/'log.csv', config.log_every), Previews(run.path/'previews', photos, truth)])
     team.start(learn, config.seed)
-    if goes_on:
-        state = read_checkpoint(run.checkpoint)
-        check_unchanged(run.config, state.get('settings', {}), run.path/'config.json')
-        load_training_state(learn, state)
-        if team.rank == 0: save_painters(learn, run.path) # a kill may have come between the checkpoint and them
+    if goes_on: go_on(learn, run)
     return run, goes_on
 
 # %% ../nbs/12_train.ipynb #c6956ed2

@@ -6,7 +6,7 @@
 __all__ = ['FORMAT', 'MOVABLE', 'NO_MEMORY', 'NO_WAY', 'random_state', 'set_random_state', 'data_state', 'training_state',
            'data_difference', 'check_data', 'check_unchanged', 'load_training_state', 'read_checkpoint',
            'save_generator', 'load_generator', 'TrainingDiverged', 'check_finite', 'Checkpoint', 'save_painters',
-           'stop_on_signal', 'smaller', 'plain_words', 'remove_if_no_step', 'take_over']
+           'stop_on_signal', 'smaller', 'plain_words', 'remove_if_no_step', 'take_over', 'go_on']
 
 # %% ../../nbs/workshop/checkpoint.ipynb #ac16dc06
 import errno
@@ -348,3 +348,10 @@ def take_over(run, held):
     sweep(run.path)
     if not run.checkpoint.exists():
         print(f'{run.path}: stopped before its first checkpoint, so it begins at the beginning')
+
+def go_on(learn, run):
+    "Bring `learn` to where a run stands; `ValueError` where its pictures or its config.json are others than in its checkpoint."
+    state = read_checkpoint(run.checkpoint)
+    check_unchanged(run.config, state.get('settings', {}), run.path/'config.json')
+    load_training_state(learn, state)
+    if learn.team.rank == 0: save_painters(learn, run.path) # a kill may have come between the checkpoint and them
