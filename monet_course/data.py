@@ -9,7 +9,6 @@ __all__ = ['LAYOUTS', 'EXPECTED', 'PictureFolders', 'some_pictures', 'picture_fo
 
 # %% ../nbs/01_data.ipynb #606a5f67
 import os
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +120,7 @@ def drop(self: Pictures, broken, good):
     names = '\n'.join(broken)
     if self.on_broken == 'raise': raise PictureError(names)
     if not good: raise PictureError(f'every picture is broken:\n{names}')
-    warnings.warn(f'{len(broken)} of {len(self.items)} pictures left out:\n{names}')
+    print(f'{len(broken)} of {len(self.items)} pictures left out:\n{names}')
     self.items = [self.items[i] for i in good]
 
 # %% ../nbs/01_data.ipynb #aa74d933
@@ -299,7 +298,7 @@ def unpaired_dls(
     num_workers: int = 0,
     device=None, # None: the GPU if there is one
     flip: bool = True, # mirror every second picture
-    on_broken: str = 'raise', # or 'skip': leave broken files out, with one warning that names them
+    on_broken: str = 'raise', # or 'skip': leave broken files out, and print which
     cache_bytes: int = 2 << 30, # memory for decoded pictures; what does not fit is read again every time
     share: tuple = (0, 1), # which of several processes this is, and how many train together
 ) -> DataLoaders:

@@ -21,7 +21,8 @@ from torch import nn
 from ..paint import CommonNorm, Painter, pad_to
 from ..workshop.arguments import check_place, kind_of
 from ..workshop.core import check_choice, command_parser, ends_with
-from ..workshop.published import write_bytes, write_published
+from ..workshop.files import write_bytes
+from ..workshop.published import write_published
 from ..workshop.registry import declared
 from ..workshop.run import DIRECTIONS
 

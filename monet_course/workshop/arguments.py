@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from .core import check_at_least, check_positive
+from .files import why_not_there
 
 # %% ../../nbs/workshop/arguments.ipynb #cbc30753
 def kind_of(x):
@@ -75,9 +76,8 @@ def check_place(
     path = Path(path)
     if path.suffix != ending: raise ValueError(f'{path}: the name of the file must end with {ending}')
     if path.is_dir(): raise ValueError(f'{path}: is a folder; name a file')
-    above = next(p for p in path.absolute().parents if p.exists())
-    if above.is_dir() and os.access(above, os.W_OK): return path
-    raise ValueError(f'{path}: cannot be written; {above} is {"not yours to write to" if above.is_dir() else "no folder"}')
+    if (why := why_not_there(path)): raise ValueError(f'{path}: cannot be written; {why}')
+    return path
 
 # %% ../../nbs/workshop/arguments.ipynb #a125a8d2
 def check_settings(strength=1., batch=1, size=None, tile=1024):

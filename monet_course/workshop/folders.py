@@ -69,7 +69,8 @@ def size_of(
 ) -> tuple: # width and height as a viewer would show it; (0, 0) if it cannot be read
     "The size of a picture from its header."
     with suppress(PictureError), naming(path), opened(path) as im:
-        return im.size[::-1] if im.getexif().get(0x0112, 1) in (5, 6, 7, 8) else im.size
+        turned = im.format != 'TIFF' and im.getexif().get(0x0112, 1) in (5, 6, 7, 8) # Pillow turns TIFFs by itself
+        return im.size[::-1] if turned else im.size
     return 0, 0
 
 def batches(

@@ -125,6 +125,7 @@ def no_picture(path):
     if Path(str(path)).is_file():
         with open(path, 'rb') as f: first = f.read(12)
     if first[4:8] == b'ftyp' and (needs := what_it_needs('.heic')): return f'HEIC or a film; HEIC cannot be read here: {needs}'
+    if first[:4] in (b'II*\0', b'MM\0*'): return 'a kind of TIFF that is not read here; save it with 8 bits, or as PNG'
     return 'not a picture'
 
 @contextmanager
@@ -137,7 +138,9 @@ def naming(
     except PictureError: raise
     except UnidentifiedImageError: raise PictureError(f'{path}: {no_picture(path)}') from None
     except Image.DecompressionBombError: raise PictureError(f'{path}: more than {max_pixels:,} pixels') from None
-    except Exception as e: raise PictureError(f'{path}: cannot be read ({type(e).__name__}: {e})') from None
+    except Exception as e:
+        again = '; it ends too early, copy it again' if 'truncated' in str(e).lower() else ''
+        raise PictureError(f'{path}: cannot be read ({type(e).__name__}: {e}){again}') from None
 
 # %% ../../nbs/workshop/pictures.ipynb #b5050e1d
 def upright(im):

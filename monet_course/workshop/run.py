@@ -15,7 +15,6 @@ import os
 import platform
 import shutil
 import subprocess
-import threading
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, make_dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
@@ -31,7 +30,7 @@ from fastcore.docments import docments
 
 from .core import check_path, one_line
 from .devices import device_facts, pick_device, pick_precision, precisions
-from .files import is_disk_full, writing
+from .files import is_disk_full, partial_name, sweep, why_not_there, writing
 from .log import log_columns, read_rows
 from .method import check_type, find_method
 
@@ -237,12 +236,9 @@ class RunFolder:
 def check_out(
     out, # folder that holds the runs
 ):
-    "Raise an error with a sentence where no run's folder can be made."
+    "Raise `ValueError` with a sentence where no run's folder can be made."
     if not isinstance(out, (str, PathLike)) or not str(out): raise ValueError(f'out={out!r}: name a folder for the runs')
-    there = next(p for p in (Path(out).absolute(), *Path(out).absolute().parents) if p.exists())
-    if not there.is_dir(): raise NotADirectoryError(f'out={str(out)!r}: {there} is a file; name a folder for the runs')
-    if not os.access(there, os.W_OK):
-        raise PermissionError(f'out={str(out)!r}: nothing may be written into {there}; name another folder')
+    if (why := why_not_there(Path(out)/'a run')): raise ValueError(f'out={str(out)!r}: {why}; name a folder for the runs')
 
 # %% ../../nbs/workshop/run.ipynb #c2459792
 @patch(cls_method=True)
@@ -254,7 +250,8 @@ def create(
 ) -> RunFolder:
     "Make the folder of a new run, named by date and time."
     name = datetime.now().strftime('%Y-%m-%d-%H%M%S')
-    begun = Path(out)/f'.{name}-{os.getpid()}-{threading.get_ident()}' # gets its name when it is whole
+    begun = Path(out)/partial_name() # gets its name when it is whole
+    sweep(out, deep=False) # of another one, which was killed here
     try:
         begun.mkdir(parents=True)
         write_config(begun, config, recipe, versions())
