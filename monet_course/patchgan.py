@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['patch_layers', 'conv_specs', 'smallest_size', 'output_size', 'conv_block', 'PatchGAN', 'patchgan', 'Field',
-           'receptive_field', 'cell_box', 'full_disc']
+           'receptive_field', 'cell_box', 'WholeDisc', 'full_disc']
 
 # %% ../nbs/09_patchgan.ipynb #0803ef39
 from typing import NamedTuple
@@ -84,16 +84,18 @@ class PatchGAN(nn.Sequential):
 # %% ../nbs/09_patchgan.ipynb #d5d13e93
 def patchgan(
     n_layers: int = 3, # convolutions of stride 2: each cell sees 70 pixels a side with 3, 34 with 2, 16 with 1
-    width: int = 64, # channels after the first convolution; they double up to 8 times this
+    width: int = 64, # channels after the first convolution; they double with each layer ...
     norm: str = "instance", # 'instance', 'batch' or 'none'
     in_ch: int = 3, # channels of the picture
     stride1: bool = True, # a hidden convolution of stride 1 before the output; False is the lighter form
+    max_width: int | None = None, # ... up to this; None: 8 times the first
 ) -> PatchGAN: # picture (n, in_ch, h, w) -> raw scores (n, 1, h', w')
     "A discriminator of 4x4 convolutions that scores every patch of a picture."
-    check_positive(n_layers=n_layers, width=width, in_ch=in_ch)
+    check_positive(n_layers=n_layers, width=width, in_ch=in_ch, max_width=8*width if max_width is None else max_width)
     check_choice('norm', norm, NORMS)
     *hidden, last = patch_layers(n_layers, stride1)
-    chs = [in_ch] + [width * min(2**i, 8) for i in range(len(hidden))]
+    most = 8*width if max_width is None else max_width
+    chs = [in_ch] + [min(width * 2**i, most) for i in range(len(hidden))]
     layers = [conv_block(a, b, spec, norm if i else 'none') for i, (a, b, spec) in enumerate(zip(chs, chs[1:], hidden))]
     return PatchGAN(*sum(layers, []), nn.Conv2d(chs[-1], 1, *last))
 
@@ -123,13 +125,25 @@ def cell_box(
     return top, left, top + field.size, left + field.size
 
 # %% ../nbs/09_patchgan.ipynb #add91b56
+class WholeDisc(nn.Sequential):
+    "Layers in a row that take pictures of one size, and refuse others in one sentence."
+    def __init__(self, size, *layers):
+        super().__init__(*layers)
+        self.size = self.min_size = size
+
+    def forward(self, x):
+        h, w = x.shape[-2:]
+        if (h, w) != (self.size, self.size):
+            raise ValueError(f"picture of {h}x{w} pixels: this discriminator takes {self.size}x{self.size} only (its size)")
+        return super().forward(x)
+
 def full_disc(
     size: int = 256, # pixels a side of the only size it takes
     width: int = 64, # channels after the first convolution; they double with each layer ...
     max_width: int = 512, # ... up to this
     end: int = 4, # the map where the convolutions stop
     hidden: int = 0, # units of a dense layer before the last one, 0 for none
-) -> nn.Sequential: # picture (n, 3, size, size) -> raw scores (n, 1)
+) -> WholeDisc: # picture (n, 3, size, size) -> raw scores (n, 1)
     "A discriminator in the style of DCGAN: one number for the whole picture."
     steps = (max(size//end, 1)).bit_length() - 1
     if steps < 1 or end * 2**steps != size:
@@ -138,4 +152,4 @@ def full_disc(
     convs = [conv_block(a, b, norm='instance' if i else 'none') for i, (a, b) in enumerate(zip(chs, chs[1:]))]
     flat = chs[-1] * end**2
     dense = [nn.Linear(flat, hidden), nn.LeakyReLU(0.2)] if hidden else []
-    return nn.Sequential(*sum(convs, []), nn.Flatten(), *dense, nn.Linear(hidden or flat, 1))
+    return WholeDisc(size, *sum(convs, []), nn.Flatten(), *dense, nn.Linear(hidden or flat, 1))

@@ -220,8 +220,8 @@ def starting_point(
     elif preset == 'auto': base = dict(next(iter(presets.values()), {}))
     else: base = dict(presets[preset])
     if 'crop' in changes: base.pop('size', None) # another square, another scale
-    # what the presets' epochs were made for
-    if found and not chosen and preset != 'paper': base['epoch_len'] = max(larger, 800)
+    # what the epochs of the others were made for
+    if found and not chosen: base.setdefault('epoch_len', max(larger, 800))
     if 'epochs' in changes: base.pop('epoch_len', None) # these are passes over the pictures
     return base, chosen
 
@@ -367,7 +367,8 @@ def fit(
     out='runs', # folder in which the new run's folder is made
     # where the settings start: 'auto' (chosen for these pictures and this machine), or a preset of the method;
     # CycleGAN has 'laptop' (minutes), 'studio' or 'sketcher' (about an hour on a CPU),
-    # 'painter' (minutes, after a sketcher, see `start`) and 'paper' (CycleGAN as published)
+    # 'painter' (minutes, after a sketcher, see `start`), 'paper' (CycleGAN as published), and
+    # resnet128, unet128, resnet256, unet256 and light96 (as others have trained for the contest, lesson 11)
     preset='auto',
     cbs=None, # more fastai callbacks, one or a list
     **kwargs, # any setting of the run and of its method: see `Config`

@@ -29,7 +29,7 @@ def down_level(
     out_ch: int, # channels out
     norm: str, # see `norm_layer`
     level: int, # 0 is the outermost level, which sees the picture itself: no activation, no norm
-    last: int, # the innermost level: no norm
+    last: int | None, # the innermost level, which has no norm; None: it has one
     padding: str = 'zeros', # border of the convolution: "zeros", "replicate" or "reflect"
 ) -> nn.Sequential: # (n, in_ch, h, w) -> (n, out_ch, h / 2, w / 2)
     "LeakyReLU, 4x4 convolution with stride 2, norm."
@@ -122,18 +122,21 @@ def unet_generator(
     margin: int = 0,
     in_ch: int = 3, # channels of the input
     out_ch: int = 3, # channels of the output
+    inner_norm: bool = False, # a norm at the innermost level, too; its map must be larger than 1x1
 ) -> nn.Module: # (n, in_ch, h, w) -> (n, out_ch, h, w)
-    "A U-Net of `levels` levels; its outermost and its innermost level have no norm."
+    "A U-Net of `levels` levels; its outermost level has no norm, its innermost one only if it is asked for."
     check_choice('up', up, UPSAMPLERS), check_choice('norm', norm, NORMS), check_skip(skip, in_ch, out_ch)
     check_positive(levels=levels, width=width, max_width=max_width, in_ch=in_ch, out_ch=out_ch)
     check_choice('padding', padding, PADDINGS), check_choice('squint', squint, [2**i for i in range(levels + 1)])
     if margin < 0 or margin % 2**levels: raise ValueError(f'margin={margin!r}: must be a multiple of {2**levels}')
     widths, last = level_widths(levels, width, max_width), levels - 1
-    downs = [down_level(i, o, norm, level, last, padding) for level, (i, o) in enumerate(zip([in_ch, *widths], widths))]
+    bare = None if inner_norm else last
+    downs = [down_level(i, o, norm, level, bare, padding) for level, (i, o) in enumerate(zip([in_ch, *widths], widths))]
     reads = [2 * w for w in widths[:-1]] + widths[-1:]  # channels that each level of the decoder reads
     ups = [up_level(reads[level], widths[level - 1], up, norm, padding) for level in range(last, 0, -1)]
     head = nn.Sequential(nn.ReLU(), upsample(reads[0], out_ch, up, kernel=4, padding=padding))
     net = UNetGenerator(downs, [*ups, start_at_zero(head) if skip else head], in_ch, skip, squint, margin)
-    if (up, padding) == ('shuffle', 'reflect'): # a map of 1x1 has no mirror image
+    # a map of 1x1 has neither a mirror image nor a variance
+    if (up, padding) == ('shuffle', 'reflect') or inner_norm and norm == 'instance':
         net.smallest = max(net.smallest, 2*net.multiple)
     return net

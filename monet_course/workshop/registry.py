@@ -23,7 +23,7 @@ from .core import check_choice
 # %% ../../nbs/workshop/registry.ipynb #0eb880f5
 METHODS = dict(cyclegan='cyclegan.CycleGAN')
 GENERATORS = dict(resnet='resnet.resnet_generator', unet='unet.unet_generator')
-DISCRIMINATORS = dict(patch='patchgan.patchgan', jury='jury.jury')
+DISCRIMINATORS = dict(patch='patchgan.patchgan', whole='patchgan.full_disc', jury='jury.jury')
 
 def look_up(
     kind: str, # the argument's name, for the message: 'arch', 'method', ...
@@ -61,7 +61,7 @@ def build_generator(
     return net
 
 def build_discriminator(
-    arch: str = 'patch', # 'patch' (lesson 09), 'jury' (lesson 19), or another entry of `DISCRIMINATORS`
+    arch: str = 'patch', # 'patch' or 'whole' (lesson 09), 'jury' (lesson 19), or another entry of `DISCRIMINATORS`
     **kwargs, # arguments of that discriminator: n_layers, width, ...
 ) -> nn.Module: # pictures (n, 3, h, w) in [-1, 1] -> raw scores (n, judges, h', w')
     "The discriminator `arch` with its arguments."
