@@ -29,7 +29,9 @@ setup(
                     'docs': cfg['docs_requirements'].split(),
                     'students': cfg['students_requirements'].split(), 'kaggle': cfg['kaggle_requirements'].split(),
                     'onnx': cfg['onnx_requirements'].split(), 'heic': cfg['heic_requirements'].split(),
-                    'dev': ' '.join(cfg[f'{name}_requirements'] for name in ('dev', 'score', 'jury', 'onnx', 'heic')).split()},
+                    'wandb': cfg['wandb_requirements'].split(),
+                    'dev': ' '.join(cfg[f'{name}_requirements']
+                                    for name in ('dev', 'score', 'jury', 'onnx', 'heic', 'wandb')).split()},
     entry_points={'console_scripts': cfg['console_scripts'].split(),
                   'nbdev': ['monet_course=monet_course._modidx:d']},
     zip_safe=False,
