@@ -11,6 +11,7 @@ import os, re, subprocess, sys, time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
+from IPython.core import displaypub
 from execnb.nbio import read_nb, write_nb
 from execnb.shell import CaptureShell
 from nbdev.config import get_config
@@ -25,12 +26,22 @@ def skips(cell, flags):
     return directives.get('eval') == 'false' or bool(flags & directives.keys())
 
 
+class InPlace(displaypub.CapturingDisplayPublisher):
+    "Keeps what a notebook would show: a drawing that is updated replaces the one before."
+    def publish(self, data, metadata=None, source=None, *, transient=None, update=False):
+        name = (transient or {}).get('display_id')
+        place = next((i for i, o in enumerate(self.outputs) if update and (o['transient'] or {}).get('display_id') == name), None)
+        super().publish(data, metadata, source, transient=transient, update=update)
+        if place is not None: self.outputs[place] = self.outputs.pop()
+
+
 def execute(path, flags):
     "Run the notebook at `path` in its own folder and write it back with its outputs; False if a cell raised."
     path, start, home = Path(path).resolve(), time.time(), os.getcwd()
     nb = read_nb(path)
     os.chdir(path.parent)
     shell = CaptureShell(path, mpl_format='png')
+    displaypub.CapturingDisplayPublisher = InPlace
     for i, cell in enumerate(nb.cells):
         if skips(cell, flags): continue
         cell.outputs = []
