@@ -9,7 +9,6 @@ __all__ = ['CURRENT', 'pad_to', 'Span', 'spans', 'Collected', 'Statistics', 'Com
 # %% ../nbs/14_paint.ipynb #d26fcfa6
 import errno
 import math
-import os
 from contextlib import suppress
 from contextvars import ContextVar
 from copy import deepcopy
@@ -22,16 +21,16 @@ from PIL import Image
 from fastcore.basics import patch
 from torch import nn
 
-from .workshop.arguments import check_net, check_batch, check_settings
+from .workshop.arguments import check_batch, check_net, check_painted, check_settings
 from .workshop.checkpoint import load_generator
 from .workshop.core import bar, one_line
 from .workshop.devices import pick_device
-from .workshop.files import is_disk_full, sweep
-from .workshop.folders import Report, batches, folder_jobs, size_of
+from .workshop.files import is_disk_full, sweep, why_no_file
+from .workshop.folders import Report, batches, folder_jobs, is_there, paint_jobs, size_of
 from .workshop.pictures import (PictureError, WORKING_SIZE, as_rgb, naming, open_picture, save_picture,
                                             split_alpha, to_pil, to_tensor)
 from .workshop.published import read_published
-from .workshop.registry import declared
+from .workshop.registry import declared, of_one_picture
 from .workshop.run import SHIPPED, weights_file
 
 # %% ../nbs/14_paint.ipynb #aef0a8f4
@@ -122,10 +121,11 @@ class CommonNorm(nn.Module):
 def common_norms(
     net: nn.Module, # left as it is
 ) -> nn.Module: # a copy
-    "A copy of `net` with every `InstanceNorm2d` replaced by a `CommonNorm`."
+    "A copy of `net` with every `InstanceNorm2d` replaced by a `CommonNorm`; batch norms without statistics become such, too."
     net = deepcopy(net).eval()
     for m in list(net.modules()):
         for name, child in list(m._modules.items()): # under each of its names, if it has two
+            if isinstance(child, nn.BatchNorm2d) and child.running_mean is None: child = of_one_picture(child)
             if isinstance(child, nn.InstanceNorm2d) and not child.track_running_stats:
                 setattr(m, name, CommonNorm(child))
     return net
@@ -202,8 +202,8 @@ def paint_tensor(self:Painter,
     at_once = area//(x.shape[2]*x.shape[3]) # pictures
     painted = torch.cat([self.net(part.to(self.device)).float().cpu() if at_once else self.paint_tiles(part, progress)
                          for part in x.split(at_once or 1)])[:, :, :h, :w]
-    if painted.isfinite().all(): return painted
-    raise RuntimeError(f'{type(self.net).__name__}: painted numbers that are not finite; its weights are damaged')
+    check_painted(painted, self.net)
+    return painted
 
 # %% ../nbs/14_paint.ipynb #59fd9d36
 @patch
@@ -316,6 +316,7 @@ def paint_batch(self:Painter, jobs, strength=1., size=None, full_size=False, pro
 # %% ../nbs/14_paint.ipynb #99389149
 def write(picture, path, photo=None, strength=1.):
     "Save a painting, with its folder, enlarged if a photo is given; returns what went wrong. A full disk ends everything."
+    if (why := why_no_file(path)): return f'{path}: cannot be written ({why})'
     try:
         if photo: picture = enlarged(picture, photo, strength)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -323,12 +324,13 @@ def write(picture, path, photo=None, strength=1.):
     except Exception as e:
         if is_disk_full(e):
             raise OSError(errno.ENOSPC, f'{path}: the disk is full; make room and run it again') from None
-        return f'{path}: cannot be written ({one_line(e)})'
+        said = one_line(e)
+        return said if str(path) in said else f'{path}: cannot be written ({said})'
 
 # %% ../nbs/14_paint.ipynb #e9988721
 @patch
 def paint_files(self:Painter,
-    jobs: list, # (photo, painting) paths
+    jobs: list, # (photo, painting) paths; no painting takes the place of a photo
     batch: int = 4, # pictures of equal size that are painted together
     overwrite: bool = False, # paint again what is there already
     strength: float = 1., # 0: the photo, 1: the painting
@@ -338,9 +340,10 @@ def paint_files(self:Painter,
 ) -> Report:
     "Paint files one by one or several together; a broken one does not stop the rest."
     check_settings(strength, batch, size)
-    report = Report(skipped=[painting for _, painting in jobs if os.path.isfile(painting) and not overwrite],
+    jobs = paint_jobs(jobs)
+    report = Report(skipped=[painting for _, painting in jobs if is_there(painting) and not overwrite],
                     how=f'at {size} pixels on the longer side' + ' and enlarged'*full_size)
-    todo = [job for job in jobs if overwrite or not os.path.isfile(job[1])]
+    todo = [job for job in jobs if overwrite or not is_there(job[1])]
     over_tiles, over_files = (progress, False) if len(todo) == 1 else (False, progress)
     results = (result for group in batches(todo, batch, self.tile**2, size)
                for result in self.paint_batch(group, strength, size, full_size, over_tiles))

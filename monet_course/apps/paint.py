@@ -11,8 +11,8 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from ..paint import Painter, check_settings
-from ..workshop.core import command_parser, ends_with
-from ..workshop.folders import folder_jobs, output_names
+from ..workshop.core import check_path, command_parser, ends_with
+from ..workshop.folders import folder_jobs, output_names, paint_jobs
 from ..workshop.pictures import ENDINGS, FORMATS, UNREAD, WORKING_SIZE
 from ..workshop.run import DIRECTIONS, weights_file
 
@@ -24,10 +24,7 @@ def file_jobs(
 ) -> list: # (photo, painting) paths
     "Where the paintings of single files go."
     if out is None:
-        beside = {f: f.with_name(f'{f.stem}{suffix}{f.suffix if f.suffix.lower() in FORMATS else ".png"}')
-                  for f in files}
-        # no paintings of paintings
-        return [(photo, painting) for photo, painting in beside.items() if photo not in beside.values()]
+        return [(f, f.with_name(f'{f.stem}{suffix}{f.suffix if f.suffix.lower() in FORMATS else ".png"}')) for f in files]
     if out.suffix.lower() in (ENDINGS | UNREAD) - set(FORMATS) and not out.is_dir():
         raise ValueError(f'--out {out}: paintings can be written as {" ".join(FORMATS)}')
     if out.suffix.lower() in FORMATS and not out.is_dir():
@@ -45,15 +42,13 @@ def command_jobs(
     suffix: str, # added to names beside the photos
 ) -> tuple: # list of (photo, painting) paths; {photo: why it must not be painted}; pictures that cannot be read here
     "Who is painted where, as the command line says it."
+    for p in pictures: check_path(pictures=p)
+    if out is not None: check_path(out=out)
     paths, out = list(dict.fromkeys(map(Path, pictures))), out and Path(out)
     for p in paths:
         if not p.exists(): raise FileNotFoundError(f'{p}: there is no such file or folder')
     folders, files = [p for p in paths if p.is_dir()], [p for p in paths if not p.is_dir()]
     jobs, refused, unread = file_jobs(files, out, suffix) if files else [], {}, []
-    sources = {photo.resolve() for photo, _ in jobs}
-    for photo, painting in jobs:
-        if painting.parent.resolve()/painting.name in sources:
-            raise ValueError(f'{painting}: this painting would replace a photo')
     for folder in folders:
         name = folder.resolve().name
         place = folder.resolve().with_name(name + suffix) if out is None else out if len(paths) == 1 else out/name
@@ -62,9 +57,7 @@ def command_jobs(
         more, no, others = folder_jobs(folder, place)
         if not (more or no or others): raise FileNotFoundError(f'{folder}: no pictures in it')
         jobs, refused, unread = jobs + more, {**refused, **no}, unread + others
-    if len({painting for _, painting in jobs}) < len(jobs):
-        raise ValueError(f'--out {out}: two of the photos have the same name; give them folder by folder')
-    return jobs, refused, unread
+    return paint_jobs(jobs, others=[*refused, *unread]), refused, unread
 
 # %% ../../nbs/apps/paint.ipynb #b64416d6
 def paint_command(

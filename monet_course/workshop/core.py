@@ -47,10 +47,13 @@ def check_path(**paths):
     "Raise `ValueError` with a sentence unless each is a path, as text or `Path`; the value is not printed, it may be long."
     for name, value in paths.items():
         if not isinstance(value, (str, PathLike)): raise ValueError(f'{name}={type(value).__name__}: give a path')
+        if value == '': raise ValueError(f"{name}='': give a path; the folder you are in is '.'")
 
 # %% ../../nbs/workshop/core.ipynb #41eeb091
 def one_line(error):
-    "What an error says, in one line."
+    "What an error says, in one line; of the system's errors the words without their number."
+    if isinstance(error, OSError) and error.strerror:
+        error = f'{error.filename}: {error.strerror}' if error.filename else error.strerror
     return ' '.join(str(error).split()) or type(error).__name__
 
 # %% ../../nbs/workshop/core.ipynb #1f51e561

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'GENERATORS', 'DISCRIMINATORS', 'KINDS', 'STRIP', 'CONTRACT', 'look_up', 'build', 'build_generator',
-           'build_discriminator', 'SettledNorm', 'settled_copy', 'noise_picture', 'fits', 'farthest', 'joins',
-           'measured', 'declared']
+           'build_discriminator', 'of_one_picture', 'SettledNorm', 'settled_copy', 'noise_picture', 'fits', 'farthest',
+           'joins', 'measured', 'declared']
 
 # %% ../../nbs/workshop/registry.ipynb #d3009db9
 import math
@@ -68,6 +68,12 @@ def build_discriminator(
     return build(look_up('arch', arch, DISCRIMINATORS), arch, kwargs)
 
 # %% ../../nbs/workshop/registry.ipynb #34292c62
+def of_one_picture(norm: nn.BatchNorm2d):
+    "The instance norm that a batch norm without statistics of its own is for one picture: what it paints depends on no other."
+    alone = nn.InstanceNorm2d(norm.num_features, norm.eps, affine=norm.affine)
+    alone.weight, alone.bias = norm.weight, norm.bias
+    return alone
+
 class SettledNorm(nn.Module):
     "Instance norm that keeps the statistics of the first picture it sees."
     def __init__(self, norm): super().__init__(); self.norm, self.given = norm, None
