@@ -269,7 +269,7 @@ def what_to_do(
     if resume is None:
         base, chosen = starting_point(preset, changes := {**changes, 'data': data})
         return None, make_config(**{**base, **changes}).settled(), chosen
-    run = run_to_resume(resume, preset, data, changes)
+    run = run_to_resume(getattr(resume, 'path', resume), preset, data, changes)
     return run, run.config, None
 
 # %% ../nbs/12_train.ipynb #f1789ec1
@@ -315,6 +315,8 @@ def introduce(
     print(f'Pictures: {photos:,} in {found.photos[0].parent}, to be painted like the {monets:,} in '
           f'{found.monets[0].parent}')
     if found.left_out: print(found.left_out)
+    if 2*(side := min(map(usual_side, (found.photos, found.monets)))) < config.size:
+        print(f'They are small, {side} pixels as a rule, and enlarged to {config.size}: a smaller crop= suits them better')
     if (few := min(photos, monets)) < 100: print(f'{few} are few: some hundreds of each kind are usual')
     why = f"preset '{chosen.preset}', for {chosen.why}. Squares" if chosen else 'squares'
     print(f'Settings: {why} of {config.crop} pixels out of pictures scaled to {config.size}, '
@@ -363,7 +365,7 @@ def fit(
     # folder with the pictures of both domains (lesson 01 says which layouts); two folders: photos= and monets=;
     # without any: generated landscapes
     data=None,
-    resume=None, # folder of a run that was stopped: go on exactly there, with its settings
+    resume=None, # folder of a run that was stopped, or its `Run`: go on exactly there, with its settings
     out='runs', # folder in which the new run's folder is made
     # where the settings start: 'auto' (chosen for these pictures and this machine), or a preset of the method;
     # CycleGAN has 'laptop' (minutes), 'studio' or 'sketcher' (about an hour on a CPU),

@@ -6,7 +6,7 @@
 __all__ = ['FORMAT', 'MOVABLE', 'NO_MEMORY', 'NO_WAY', 'random_state', 'set_random_state', 'data_state', 'training_state',
            'data_difference', 'check_data', 'check_unchanged', 'load_training_state', 'read_checkpoint',
            'save_generator', 'load_generator', 'TrainingDiverged', 'check_finite', 'Checkpoint', 'save_painters',
-           'stop_on_signal', 'smaller', 'plain_words', 'remove_if_no_step', 'take_over', 'go_on']
+           'stop_on_signal', 'smaller', 'plain_words', 'check_files', 'remove_if_no_step', 'take_over', 'go_on']
 
 # %% ../../nbs/workshop/checkpoint.ipynb #ac16dc06
 import errno
@@ -118,7 +118,7 @@ def check_unchanged(
     "Raise `ValueError` with a sentence where config.json was edited since the checkpoint was written."
     now = json.loads(json.dumps(asdict(config)))
     changed = [f'{name}={now[name]!r} instead of {value!r}' for name, value in stored.items()
-               if name in now.keys() - MOVABLE and now[name] != value]
+               if name in now.keys() - MOVABLE and now[name] != value or name == 'epochs' and now[name] < value]
     if changed:
         raise ValueError(f'{path}: {", ".join(changed)}; a training goes on with the settings that it has. Put that back, or '
                          f'begin a new one with its networks: start={str(Path(path).parent)!r}')
@@ -331,6 +331,21 @@ def plain_words(
                     if getattr(c, name, None) is not None]
         raise ValueError(f'{said[:300]} (no step could be made with {", ".join(settings)})') from e
 
+# %% ../../nbs/workshop/checkpoint.ipynb #aab9e43e
+def check_files(
+    run, # that is to go on
+):
+    "Raise `OSError` with a sentence where a training could not write, or would write over what is left of one."
+    files = [run.path/name for name in ('log.csv', 'losses.png', 'checkpoint.pt')] + [*run.path.glob('*.safetensors')]
+    wrong = [p for p in files if p.is_dir()] + [p for p in [run.path/'previews'] if p.exists() and not p.is_dir()]
+    if wrong: raise FileExistsError(f'{wrong[0]}: {"a folder" if wrong[0].is_dir() else "a file"} is in the way of the training; '
+                                    'move it away')
+    if run.checkpoint.exists(): return
+    # it is saved after every epoch, and before the painters
+    if files[3:] or any(epoch >= 1 for epoch in run.log()['epoch']):
+        raise FileNotFoundError(f'{run.path}: its checkpoint.pt is gone, and without it nobody can go on, or start from its '
+                                'networks. Put it back, or begin a new training; what is here stays as it is')
+
 # %% ../../nbs/workshop/checkpoint.ipynb #7979609d
 @contextmanager
 def remove_if_no_step(
@@ -346,6 +361,7 @@ def take_over(run, held):
     "Make sure that nobody else trains this run until `held` is left; what a killed process began to write is removed."
     held.enter_context(run_lock(run.path))
     sweep(run.path)
+    check_files(run)
     if not run.checkpoint.exists():
         print(f'{run.path}: stopped before its first checkpoint, so it begins at the beginning')
 

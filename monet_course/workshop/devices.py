@@ -40,7 +40,7 @@ def pick_device(
     name='auto', # cpu, cuda, cuda:1, mps, ... a `torch.device`, or auto; None is auto, too
 ) -> str: # the name, checked
     "`auto` is a CUDA card where there is one, else the CPU; raises `ValueError` for a device that is not there."
-    if (name := 'auto' if name is None else str(name)) == 'auto': return 'cuda' if torch.cuda.is_available() else 'cpu'
+    if (name := 'auto' if name is None else str(name).lower()) == 'auto': return 'cuda' if torch.cuda.is_available() else 'cpu'
     try: device = torch.device(name)
     except RuntimeError: raise ValueError(f'device={name!r}: expected auto, cpu, cuda, cuda:1 ... or mps') from None
     if device.type == 'cuda' and not torch.cuda.is_available():

@@ -8,7 +8,9 @@ __all__ = ['log_columns', 'in_one_line', 'LossLog', 'read_rows', 'Previews']
 # %% ../../nbs/workshop/log.ipynb #5138c98d
 import csv
 import math
+import shutil
 import time
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -91,14 +93,14 @@ def read_rows(
     path, # log.csv
 ) -> tuple: # rows as dictionaries of texts; how many lines are damaged
     "The whole rows of a loss log. What a killed process has left of a last line is no row; nor is one without its numbers."
-    text = Path(path).read_text(encoding='utf-8', errors='replace').replace('\0', '?')
-    rows = list(csv.DictReader(text[:text.rfind('\n') + 1].splitlines()))
+    text = Path(path).read_text(encoding='utf-8-sig', errors='replace').replace('\0', '?') # -sig: as Excel writes it
+    rows = list(csv.DictReader((lines := text[:text.rfind('\n') + 1]).splitlines()))
     def whole(row):
         try: _ = [float(row['step']), float(row['seconds']), *(float(x or 0) for x in row.values())]
         except (KeyError, TypeError, ValueError): return False
         return None not in row.values()
     good = [row for row in rows if whole(row)]
-    return good, len(rows) - len(good)
+    return good, len(rows) - len(good) + bool(text and not lines)
 
 # %% ../../nbs/workshop/log.ipynb #b9c716d4
 @patch
@@ -113,7 +115,10 @@ def _keep_rows_until(self: LossLog, step):
     "Drop rows that a crashed run wrote after its last checkpoint: they will be written again."
     if self.learn.team.rank or not self.path.exists(): return
     rows, damaged = read_rows(self.path)
-    if damaged: print(f'{self.path}: {damaged} damaged line(s) left out')
+    if damaged:
+        kept = next(p for k in count(1) if not (p := self.path.with_name(f'{self.path.stem}-damaged-{k}.csv')).exists())
+        shutil.copyfile(self.path, kept)
+        print(f'{self.path}: {damaged} damaged line(s) left out; as it was, it is kept as {kept.name}')
     rows = [r for r in rows if float(r['step']) <= step]
     with writing(self.path) as partial_file, open(partial_file, 'w', newline='') as f:
         writer = csv.DictWriter(f, self.columns, restval='', extrasaction='ignore')
