@@ -171,7 +171,9 @@ def export_command(
 ):
     "Write a generator that monet_fit has trained as ONNX, and compare it with PyTorch."
     with ends_with(2, 'monet_export', 'stopped; nothing was written.'):
-        published = str(onnx).endswith('.pth')
+        published = str(onnx).lower().endswith('.pth')
+        if run is None and onnx and not str(onnx).lower().endswith(('.onnx', '.pth')):
+            raise ValueError(f'{onnx}: if this is the run, then name the file to write behind it, .onnx or .pth')
         if published and half: raise ValueError(f'{onnx}: half is for .onnx')
         try: path = (write_published(generator_of(run, direction), onnx) if published
                      else export_onnx(run, onnx, half, direction, name, licence))

@@ -31,7 +31,7 @@ def score_command(
     device: str = None, # cpu, cuda, ...; without it cuda where there is one
 ):
     "Score a folder of generated pictures against references: FID, KID, MiFID and the memorisation distance."
-    if out: out = check_place(out, Path(out).suffix) # before an hour of scoring
+    if out is not None: out = check_place(out, Path(out).suffix) # before an hour of scoring
     scores = score_folders(real, fake, extractor, size, eps, batch, device, weights=weights, download=download)
     print(scores, flush=True)
     for caution in scores.cautions: print(f'note: {caution}', file=sys.stderr)

@@ -374,6 +374,8 @@ def weights_file(
         raise ValueError(f'direction={direction!r}: the painter that comes with the package knows only photo2monet; '
                          'name a run')
     where = getattr(run, 'path', SHIPPED if run is None else run)
+    if not isinstance(where, (str, PathLike)):
+        raise ValueError(f'run={type(where).__name__}: give the folder of a run or of runs, a `Run`, a .safetensors or a .pth')
     check_path(run=where)
     path = Path(where)
     if not path.exists(): raise FileNotFoundError(f'{path}: there is no such run or file')
