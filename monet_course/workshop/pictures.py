@@ -168,10 +168,12 @@ def decoded(im):
 def opened(path):
     "`Image.open`, also for HEIC files where pillow-heif is there; at the page of the picture, with what it says of its colours."
     if (why := no_file(path)): raise NotRead(why)
-    try: return prepared(Image.open(path))
+    try: im = Image.open(path)
     except UnidentifiedImageError:
         if not reads_heic(): raise
-        return prepared(Image.open(path))
+        im = Image.open(path)
+    try: return prepared(im)
+    except BaseException: im.close(); raise
 
 def no_file(path):
     "Why there is no file to read, in words; empty where there is one."
