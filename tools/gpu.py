@@ -55,7 +55,7 @@ def settings(preset='laptop', **changes):
     "A preset, with pictures as large as its crops, since they are drawn first; in a rehearsal all is tiny."
     c = Config(**{**presets[preset], 'size': None, 'device': here.device, 'scenes': 8, **changes})
     if here.large: return c.settled()
-    small = {name: n for name, n in dict(width=4, blocks=1).items() if name in c.generator}
+    small = dict(width=4, **{name: n for name, n in dict(blocks=1, levels=4).items() if name in c.generator})
     return replace(c, generator={**c.generator, **small}, discriminator={**c.discriminator, 'width': 4},
                    batch=min(c.batch, 2),
                    crop=48 if c.cycle_pool > 1 else 32).settled()
