@@ -124,7 +124,7 @@ def drawn_figure(
 
 # %% ../../nbs/workshop/sheets.ipynb #1ccad505
 class Live:
-    "One place in a notebook that is drawn again; nothing happens outside of notebooks."
+    "One place in a notebook that is drawn again."
     def __init__(self): self.place = None
     def show(
         self,
