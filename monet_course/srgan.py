@@ -231,7 +231,7 @@ def enlarge(
     large = to_pil(in_tiles(net, low[None], tile)[0])
     return large if isinstance(picture, Image.Image) else np.asarray(large)
 
-# %% ../nbs/24_srgan.ipynb #a9374128
+# %% ../nbs/24_srgan.ipynb #877034d5
 def conv_bn(
     in_ch: int, # channels in
     out_ch: int, # channels out
@@ -261,6 +261,7 @@ def paper_generator(
     head = nn.Conv2d(width, 3, 9, padding=4)
     return SRGenerator(stem, middle, nn.Sequential(*sum(doublings, ())), head, scale, 4 + 2*blocks + 1 + 3, False)
 
+# %% ../nbs/24_srgan.ipynb #7e5580e0
 def paper_disc(
     size: int = 96, # pixels a side of the only size it takes: 16, 32, 48, ...
     width: int = 64, # channels at full size; they double with each halving but the last
