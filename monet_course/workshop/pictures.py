@@ -132,11 +132,12 @@ def no_picture(path):
     "What is said of a file that Pillow does not know."
     ending, first = Path(str(path)).suffix.lower(), first_bytes(path)
     if (needs := what_it_needs(ending)): return f'{ending} cannot be read here: {needs}'
-    if first[4:8] == b'ftyp' and (needs := what_it_needs('.heic')): return f'HEIC or a film; HEIC cannot be read here: {needs}'
+    film = first[4:8] == b'ftyp' and first[8:] not in (b'avif', b'avis') # or HEIC
+    if film and (needs := what_it_needs('.heic')): return f'HEIC or a film; HEIC cannot be read here: {needs}'
     if first[:4] in (b'II*\0', b'MM\0*'):
         return f'a kind of TIFF that is not read here (save it with 8 bits, or as PNG), or {COPY}'
     if first.startswith((b'\xff\x0a', b'\0\0\0\x0cJXL')): return 'JPEG XL cannot be read here: save as JPEG or PNG first'
-    return f'{"a film, or "*(first[4:8] == b"ftyp")}{COPY}' if begins_like_picture(path) else 'not a picture'
+    return f'{"a film, or "*film}{COPY}' if begins_like_picture(path) else 'not a picture'
 
 @contextmanager
 def naming(
