@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EqualConv', 'EqualLinear', 'PixelNorm', 'MinibatchStd', 'ProSettings', 'double', 'halve', 'set_stage', 'ProGenerator',
-           'ProDiscriminator', 'real_at', 'stage_at', 'train_progan']
+           'ProDiscriminator', 'real_at', 'stage_at', 'penalised', 'train_progan']
 
 # %% ../nbs/23_progan.ipynb #50547c8f
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .dcgan import adam, draw_noise, r1_penalty, take_turns
-from .losses import gan_loss, gan_losses
+from .losses import GanLoss, gan_loss, gan_losses, gradient_penalty
 from .train import Ema
 from .workshop.core import check_choice, check_positive
 
@@ -70,8 +70,8 @@ class ProSettings:
     phase: int = 100 # steps of each fade, and of each stage between two fades
     steps: int = 1000 # of both networks, all phases together
     bs: int = 8 # pictures of each kind in a batch
-    loss: str = 'nonsaturating' # a name of `gan_losses`, lesson 04
-    r1: float = 1. # weight of `r1_penalty`, lesson 05
+    loss: str = 'nonsaturating' # a name of `gan_losses`, lesson 04, but not 'wgan'
+    r1: float = 1. # weight of `r1_penalty`, lesson 05; not for 'wgan-gp', which has a penalty of its own
     r1_every: int = 4 # steps from one penalty to the next
     lr: float = 5e-3 # learning rate of both
     beta1: float = 0. # Adam's momentum: none
@@ -81,7 +81,7 @@ class ProSettings:
     def __post_init__(self):
         check_positive(latent=self.latent, phase=self.phase, steps=self.steps, bs=self.bs, r1_every=self.r1_every)
         for width in self.widths: check_positive(widths=width)
-        check_choice('loss', self.loss, [name for name in gan_losses if not name.startswith('wgan')])
+        check_choice('loss', self.loss, [name for name in gan_losses if name != 'wgan']) # clipped weights would be 0
         if self.std and self.bs < 2:
             raise ValueError(f"bs={self.bs}: std=True compares pictures, so 2 or more are needed")
 
@@ -178,6 +178,19 @@ def stage_at(
     if not s.grow or k >= 2*s.last: return s.last, 1.
     return (k + 1)//2, (step % s.phase + 1)/s.phase if k % 2 else 1.
 
+# %% ../nbs/23_progan.ipynb #28a668d6
+def penalised(
+    disc: nn.Module, # pictures (n, 3, size, size) -> raw answers (n,)
+    real: torch.Tensor, # real pictures at the stage of `disc`
+    fake: torch.Tensor, # fakes of the same shape
+    loss: GanLoss, # of lesson 04
+    r1: float = 0., # weight of `r1_penalty` in this step
+) -> torch.Tensor: # a scalar
+    "What D minimises: its loss, and one penalty on its slope."
+    total = loss.disc(disc(real), disc(fake))
+    if loss.penalty: return total + loss.penalty*gradient_penalty(disc, real, fake)
+    return total + r1/2*r1_penalty(disc, real) if r1 else total
+
 # %% ../nbs/23_progan.ipynb #cfa94a1e
 def train_progan(
     gen: ProGenerator, # trained in place
@@ -196,9 +209,7 @@ def train_progan(
         x = real_at(real[torch.randint(len(real), (s.bs,))].to(device), stage, alpha, s.last)
         return x, s.r1_every*s.r1 if step % s.r1_every == 0 else 0
     def fakes(): return gen(draw_noise(s.bs, s).to(device))
-    def loss_of_disc(now):
-        x, r1 = now
-        return loss.disc(disc(x), disc(fakes())) + (r1/2*r1_penalty(disc, x) if r1 else 0)
+    def loss_of_disc(now): return penalised(disc, now[0], fakes(), loss, now[1])
     def loss_of_gen(_): return loss.gen(disc(fakes()))
     def after(step, gen):
         ema.update(gen, step - 1)

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['SCALES', 'shrink', 'bicubic', 'SRGenerator', 'sr_generator', 'disc_features', 'feature_loss', 'SRSettings',
-           'random_crops', 'sr_losses', 'train_sr', 'in_tiles', 'enlarge']
+           'random_crops', 'sr_losses', 'train_sr', 'in_tiles', 'enlarge', 'conv_bn', 'PaperBlock', 'paper_generator',
+           'paper_disc']
 
 # %% ../nbs/24_srgan.ipynb #65664e92
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +18,10 @@ from PIL import Image
 from torch import nn
 
 from .cyclegan import discriminator_loss
-from .dcgan import adam
+from .dcgan import adam, evaluating
 from .layers import upsample
 from .losses import gan_loss, gan_losses
+from .patchgan import WholeDisc, conv_block
 from .pix2pix import train_on_pairs
 from .resnet import ResidualBlock, conv_norm_relu, start_at_zero
 from .workshop.core import check_choice, check_positive
@@ -49,38 +51,42 @@ def bicubic(
 
 # %% ../nbs/24_srgan.ipynb #d7a3aa23
 class SRGenerator(nn.Module):
-    "Enlarges pictures: bicubic interpolation plus a learned change; made by `sr_generator`."
+    "Enlarges pictures; made by `sr_generator` or `paper_generator`."
     def __init__(self,
-        width: int, # channels
-        blocks: int, # residual blocks
-        scale: int, # how many times as large: 2, 4 or 8
+        stem: nn.Module, # picture -> features
+        blocks: nn.Sequential, # the residual blocks, with a skip around them
+        up: nn.Module, # features at the small size -> at the large one
+        head: nn.Module, # features -> picture
+        scale: int, # how many times as large
+        reach: int, # low-resolution pixels that a result depends on, each way
+        onto_bicubic: bool = True, # add the bicubic enlargement to what the head gives?
     ):
         super().__init__()
-        # low-resolution pixels that a result depends on, each way
-        self.scale, self.reach = scale, 2 + 2*blocks + 2
-        self.stem = conv_norm_relu(3, width, 5, norm='none', padding='reflect')
-        self.blocks = nn.Sequential(*[ResidualBlock(width, 'none', 'reflect') for _ in range(blocks)])
-        doublings = [(upsample(width, width, 'shuffle', padding='reflect'), nn.LeakyReLU(0.2))
-                     for _ in range(scale.bit_length() - 1)]
-        self.up = nn.Sequential(*sum(doublings, ()))
-        self.head = start_at_zero(nn.Conv2d(width, 3, 3, padding=1, padding_mode='reflect'))
+        self.stem, self.blocks, self.up, self.head = stem, blocks, up, head
+        self.scale, self.reach, self.onto_bicubic = scale, reach, onto_bicubic
 
     def forward(self, low):
         if low.ndim != 4 or low.shape[1] != 3 or min(low.shape[2:]) < 4:
             raise ValueError(f"a batch of shape {tuple(low.shape)}: expected (n, 3, height, width) with sides of 4 or "
                              "more")
         x = self.stem(low)
-        return bicubic(low, self.scale) + self.head(self.up(x + self.blocks(x)))
+        made = self.head(self.up(x + self.blocks(x)))
+        return bicubic(low, self.scale) + made if self.onto_bicubic else made
 
 def sr_generator(
     width: int = 24, # channels; the paper has 64
     blocks: int = 4, # residual blocks; the paper has 16
     scale: int = 4, # how many times as large: 2, 4 or 8
 ) -> SRGenerator: # (n, 3, h, w) in [-1, 1] -> (n, 3, scale * h, scale * w)
-    "The generator of SRResNet and SRGAN."
+    "A light generator for SRResNet and SRGAN: bicubic interpolation plus a learned change."
     check_positive(width=width, blocks=blocks)
     check_choice('scale', scale, SCALES)
-    return SRGenerator(width, blocks, scale)
+    stem = conv_norm_relu(3, width, 5, norm='none', padding='reflect')
+    middle = nn.Sequential(*[ResidualBlock(width, 'none', 'reflect') for _ in range(blocks)])
+    doublings = [(upsample(width, width, 'shuffle', padding='reflect'), nn.LeakyReLU(0.2))
+                 for _ in range(scale.bit_length() - 1)]
+    head = start_at_zero(nn.Conv2d(width, 3, 3, padding=1, padding_mode='reflect'))
+    return SRGenerator(stem, middle, nn.Sequential(*sum(doublings, ())), head, scale, reach=2 + 2*blocks + 2)
 
 # %% ../nbs/24_srgan.ipynb #f81cc608
 def disc_features(
@@ -116,14 +122,15 @@ class SRSettings:
     crop: int = 32 # pixels a side of a true crop; a multiple of the scale
     lr: float = 1e-3 # learning rate of both networks
     beta1: float = 0.5 # Adam's momentum
+    content: float = 0. # weight of `feature_loss` on the maps of a fixed network
 
     def __post_init__(self):
         check_positive(steps=self.steps, bs=self.bs, crop=self.crop)
         check_choice('loss', self.loss, gan_losses)
-        weights = self.pixel, self.feature, self.gan
-        if min(weights) < 0 or max(weights) <= 0:
-            raise ValueError(f"pixel={self.pixel}, feature={self.feature}, gan={self.gan}: weights are 0 or more, and "
-                             "one is above 0")
+        weights = {name: getattr(self, name) for name in ('pixel', 'feature', 'gan', 'content')}
+        if min(weights.values()) < 0 or max(weights.values()) <= 0:
+            given = ', '.join(f'{name}={weight}' for name, weight in weights.items())
+            raise ValueError(f"{given}: weights are 0 or more, and one is above 0")
 
     @property
     def needs_disc(self): return self.feature > 0 or self.gan > 0
@@ -146,7 +153,8 @@ def sr_losses(
     real: torch.Tensor, # the true pictures
     s: SRSettings, # which losses are wanted
     disc: nn.Sequential | None = None, # needed for 'feature' and 'gan'
-) -> dict: # unweighted scalars: 'pixel', 'feature', 'gan', those with a weight
+    eye: Callable | None = None, # pictures -> feature maps, fixed; needed for 'content'
+) -> dict: # unweighted scalars: 'pixel', 'feature', 'gan', 'content', those with a weight
     "The losses of the generator by name: pixels, features, and what the discriminator says."
     losses = dict(pixel=F.mse_loss(fake, real)) if s.pixel else {}
     if s.needs_disc:
@@ -154,6 +162,9 @@ def sr_losses(
             maps, scores = disc_features(disc, fake)
             if s.feature: losses['feature'] = feature_loss(maps, disc_features(disc, real)[0])
             if s.gan: losses['gan'] = gan_loss(s.loss).gen(scores)
+    if s.content:
+        with torch.no_grad(): aims = eye(real)
+        losses['content'] = feature_loss(eye(fake), aims)
     return losses
 
 # %% ../nbs/24_srgan.ipynb #3f998c5b
@@ -161,18 +172,21 @@ def train_sr(
     net: SRGenerator, # changed in place
     pictures: torch.Tensor, # true pictures (n, 3, h, w) in [-1, 1]
     s: SRSettings, # the rest
-    disc: nn.Sequential | None = None, # a row of layers that scores patches; needed where `s` has weights for it
+    disc: nn.Sequential | None = None, # a row of layers that ends in scores; needed where `s` has weights for it
+    eye: Callable | None = None, # pictures -> a list of feature maps, fixed; needed where `s` has a weight `content`
 ) -> list: # one dict of unweighted losses a step
     "Train an enlarger, alone or against a discriminator."
     if s.needs_disc and disc is None:
         raise ValueError(f"disc=None: feature={s.feature} and gan={s.gan} need a discriminator")
+    if s.content and eye is None:
+        raise ValueError(f"eye=None: content={s.content} needs a network that gives feature maps, such as `jury.Eye()`")
     if not pictures.is_floating_point(): raise ValueError(f"pictures={pictures.dtype}: give floats in [-1, 1]")
     device, loss = next(net.parameters()).device, gan_loss(s.loss)
     def batch(step):
         real = random_crops(pictures, s).to(device)
         return shrink(real, net.scale), real
     def loss_of_disc(low, real, fake): return discriminator_loss(disc, real, fake, loss)
-    def gen_losses(low, real, fake): return sr_losses(fake, real, s, disc)
+    def gen_losses(low, real, fake): return sr_losses(fake, real, s, disc, eye)
     opts = adam(net, s), adam(disc, s) if s.needs_disc else None
     return train_on_pairs(net, opts, batch, loss_of_disc if s.needs_disc else None, gen_losses, s)
 
@@ -191,7 +205,8 @@ def in_tiles(
         row, y = [], max(top - net.reach, 0)
         for left in range(0, low.shape[3], tile):
             x = max(left - net.reach, 0)
-            part = net(low[..., y:top + tile + net.reach, x:left + tile + net.reach].to(device)).cpu()
+            with evaluating(net): # batch norm must not look at the tile
+                part = net(low[..., y:top + tile + net.reach, x:left + tile + net.reach].to(device)).cpu()
             row.append(part[..., k*(top - y):k*(top - y + tile), k*(left - x):k*(left - x + tile)])
         rows.append(torch.cat(row, -1))
     return torch.cat(rows, -2)
@@ -204,7 +219,7 @@ def enlarge(
 ): # the same kind of picture, `net.scale` times as large
     "Enlarge one picture."
     if not isinstance(net, SRGenerator):
-        raise ValueError(f"net={type(net).__name__}: give a network made by sr_generator")
+        raise ValueError(f"net={type(net).__name__}: give a network made by sr_generator or paper_generator")
     if not isinstance(picture, (Image.Image, np.ndarray)):
         raise ValueError(f"picture={type(picture).__name__}: give a PIL picture or a uint8 array (height, width, 3)")
     low = to_tensor(as_rgb(picture) if isinstance(picture, Image.Image) else picture)
@@ -215,3 +230,47 @@ def enlarge(
                          f"{MAX_PIXELS:,} pixels")
     large = to_pil(in_tiles(net, low[None], tile)[0])
     return large if isinstance(picture, Image.Image) else np.asarray(large)
+
+# %% ../nbs/24_srgan.ipynb #877034d5
+def conv_bn(
+    in_ch: int, # channels in
+    out_ch: int, # channels out
+) -> list: # the layers; size kept
+    "A 3x3 convolution and batch norm, whose shift makes a bias needless."
+    return [nn.Conv2d(in_ch, out_ch, 3, padding=1, bias=False), nn.BatchNorm2d(out_ch)]
+
+class PaperBlock(nn.Sequential):
+    "`x + f(x)`: convolution, batch norm, PReLU, convolution, batch norm."
+    def __init__(self, width):
+        super().__init__(*conv_bn(width, width), nn.PReLU(), *conv_bn(width, width))
+
+    def forward(self, x): return x + super().forward(x)
+
+def paper_generator(
+    width: int = 64, # channels
+    blocks: int = 16, # residual blocks
+    scale: int = 4, # how many times as large: 2, 4 or 8
+) -> SRGenerator: # (n, 3, h, w) in [-1, 1] -> (n, 3, scale * h, scale * w)
+    "The generator of SRResNet and SRGAN as the paper draws it."
+    check_positive(width=width, blocks=blocks)
+    check_choice('scale', scale, SCALES)
+    stem = nn.Sequential(nn.Conv2d(3, width, 9, padding=4), nn.PReLU())
+    middle = nn.Sequential(*[PaperBlock(width) for _ in range(blocks)], *conv_bn(width, width))
+    doublings = [(nn.Conv2d(width, 4*width, 3, padding=1), nn.PixelShuffle(2), nn.PReLU())
+                 for _ in range(scale.bit_length() - 1)]
+    head = nn.Conv2d(width, 3, 9, padding=4)
+    return SRGenerator(stem, middle, nn.Sequential(*sum(doublings, ())), head, scale, 4 + 2*blocks + 1 + 3, False)
+
+# %% ../nbs/24_srgan.ipynb #7e5580e0
+def paper_disc(
+    size: int = 96, # pixels a side of the only size it takes: 16, 32, 48, ...
+    width: int = 64, # channels at full size; they double with each halving but the last
+    hidden: int = 1024, # units of the dense layer
+) -> WholeDisc: # picture (n, 3, size, size) -> raw scores (n, 1)
+    "The discriminator of SRGAN as the paper draws it, without its last sigmoid, which the loss holds."
+    check_positive(size=size, width=width, hidden=hidden)
+    if size % 16: raise ValueError(f"size={size}: four halvings need a multiple of 16")
+    chs = [3, *(width*2**(i//2) for i in range(8))]
+    convs = [conv_block(a, b, (3, 1 + i % 2, 1), 'batch' if i else 'none') for i, (a, b) in enumerate(zip(chs, chs[1:]))]
+    flat = chs[-1]*(size//16)**2
+    return WholeDisc(size, *sum(convs, []), nn.Flatten(), nn.Linear(flat, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1))

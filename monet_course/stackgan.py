@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['TextEncoder', 'pairing_loss', 'train_text', 'never_seen', 'captioned', 'hits', 'one_hot', 'scene_probe',
            'Conditioning', 'StageOne', 'beside', 'TextDiscriminator', 'matching_loss', 'train_stage', 'StageTwo',
-           'enlarge_sketch', 'illustrate']
+           'enlarge_sketch', 'patch_means', 'known_answer_loss', 'rehearse', 'settle', 'illustrate']
 
 # %% ../nbs/25_stackgan.ipynb #f1cbca2d
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -19,6 +20,7 @@ from .dcgan import (GanSettings, adam, dcgan_generator, descend, doublings, down
                                 norm_act, take_turns)
 from .layers import upsample
 from .losses import gan_loss
+from .progan import halve
 from .resnet import ResidualBlock, conv_norm_relu
 from .train import Ema
 from .vae import kl_divergence, reparametrise
@@ -214,6 +216,7 @@ def train_stage(
     s: GanSettings, # loss, steps, bs, lr, beta1
     kl: float = 0.05, # weight of the codes' KL divergence
     wrong: bool = True, # show D wrong captions
+    extra: Callable | None = None, # (G, real pictures, their sentence vectors) -> what else G pays
 ) -> tuple: # G's slowly following copy, in eval mode; (D's loss, G's loss, KL) of every step
     "Alternate: D on right pairs, fakes and wrong pairs; G against the new D, and the price of its codes."
     if len(pictures) != len(vectors) or vectors.ndim != 3:
@@ -227,7 +230,8 @@ def train_stage(
     def loss_of_gen(pair):
         fake, price = gen(pair[1])
         prices.append(price.mean().item())
-        return loss.gen(disc(fake, pair[1])) + kl*price.mean()
+        more = extra(gen, *pair) if extra else 0.
+        return loss.gen(disc(fake, pair[1])) + kl*price.mean() + more
     log = take_turns(gen, disc, (adam(gen, s), adam(disc, s)), batch, loss_of_disc, loss_of_gen, s.steps,
                      watch=lambda step, gen: slow.update(gen, step - 1))
     return slow.net, [(*losses, price) for losses, price in zip(log, prices)]
@@ -241,6 +245,7 @@ class StageTwo(nn.Module):
         dims: int = 32, # numbers in a sentence vector
         code: int = 16, # see `Conditioning`
         noisy: bool = True, # see `Conditioning`
+        keep: int = 0, # patches of so many pixels a side keep their mean colour; 0: anything may change
     ):
         super().__init__()
         self.one, self.cond = one.requires_grad_(False).eval(), Conditioning(dims, code, noisy)
@@ -249,6 +254,7 @@ class StageTwo(nn.Module):
                                     upsample(width, width, 'resize'), nn.BatchNorm2d(width), nn.ReLU())
         self.correct = nn.Conv2d(width, 3, 3, padding=1)
         for p in self.correct.parameters(): nn.init.zeros_(p)
+        self.keep, self.strength = keep, 1. # how much of the correction is added
 
     def train(self, mode=True):
         super().train(mode)
@@ -259,10 +265,57 @@ class StageTwo(nn.Module):
         if sketch is None:
             with torch.no_grad(): sketch = self.one(t)[0]
         code, kl = self.cond(t)
-        features = self.rework(self.join(beside(self.look(sketch), code)))
-        return (enlarge_sketch(sketch) + self.correct(features)).clamp(-1, 1), kl
+        change = self.correct(self.rework(self.join(beside(self.look(sketch), code))))
+        if self.keep: change = change - patch_means(change, self.keep)
+        return (enlarge_sketch(sketch) + self.strength*change).clamp(-1, 1), kl
 
 def enlarge_sketch(x): return F.interpolate(x, scale_factor=2, mode='bicubic').clamp(-1, 1)
+def patch_means(x, side): return F.interpolate(F.avg_pool2d(x, side), size=x.shape[2:], mode='bilinear')
+
+# %% ../nbs/25_stackgan.ipynb #e30acdf1
+def known_answer_loss(
+    two: StageTwo, # stage II
+    pictures: torch.Tensor, # real ones (n, 3, h, w)
+    t: torch.Tensor, # their sentence vectors (n, dims)
+    grain: float = 0.2, # the most noise that a small copy gets
+) -> torch.Tensor: # a scalar
+    "Make real pictures small and grainy; the mean distance between what stage II makes of them and the pictures."
+    sketch = halve(pictures)
+    strength = grain*torch.rand(len(sketch), 1, 1, 1, device=sketch.device)
+    sketch = (sketch + strength*torch.randn_like(sketch)).clamp(-1, 1)
+    return F.l1_loss(two(t, sketch)[0], pictures)
+
+def rehearse(
+    two: StageTwo, # stage II, changed in place
+    pictures: torch.Tensor, # (n, 3, size, size) in [-1, 1]
+    vectors: torch.Tensor, # (n, k, dims): k sentence vectors for each picture
+    s: GanSettings, # steps, bs, lr, beta1
+):
+    "Learn from known answers alone, before there is a judge."
+    device, opt = next(two.parameters()).device, adam(two.train(), s)
+    for _ in range(s.steps):
+        i = torch.randint(len(pictures), (s.bs,))
+        t = vectors[i, torch.randint(vectors.shape[1], (s.bs,))]
+        descend(opt, known_answer_loss(two, pictures[i].to(device), t.to(device)))
+
+# %% ../nbs/25_stackgan.ipynb #c4339a30
+@torch.no_grad()
+def settle(
+    two: StageTwo, # trained, changed in place
+    vectors: torch.Tensor, # sentence vectors to sketch from (n, dims)
+    bs: int = 48, # sketches in a batch
+) -> StageTwo: # the same, in eval mode
+    "Measure the means and variances of stage II's batch norms again, on sketches of stage I alone."
+    own = [m for name, m in two.named_modules() if isinstance(m, nn.BatchNorm2d) and not name.startswith('one.')]
+    for m in own:
+        m.reset_running_stats()
+        m.momentum = None # the plain mean of all batches
+    two.train()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for t in vectors.split(bs): two(t.to(next(two.parameters()).device))
+    for m in own: m.momentum = 0.1
+    return two.eval()
 
 # %% ../nbs/25_stackgan.ipynb #60531c0a
 @torch.no_grad()
