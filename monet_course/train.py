@@ -26,7 +26,7 @@ from fastcore.imports import IN_NOTEBOOK
 from fastcore.meta import delegates
 from torch import nn
 
-from .cyclegan import CycleGAN, CycleGANSettings
+from .cyclegan_method import CycleGAN, CycleGANSettings
 from .data import picture_folders, unpaired_dls
 from .jury import Jury
 from .workshop.checkpoint import (Checkpoint, go_on, plain_words, random_state, read_checkpoint,
