@@ -20,7 +20,7 @@ ORDER = '''
     workshop.core workshop.devices workshop.files workshop.colours workshop.arguments workshop.pictures workshop.sheets
     workshop.folders workshop.scenes workshop.captions workshop.digits workshop.tfrecords workshop.truth
     workshop.inception workshop.features workshop.registry workshop.published workshop.method workshop.learner
-    workshop.processes workshop.checkpoint workshop.log workshop.live
+    workshop.processes workshop.loader workshop.checkpoint workshop.log workshop.live
     workshop.run workshop.recipes workshop.notebook
     losses gan layers vae data dcgan resnet unet patchgan jury cyclegan cyclegan_method metrics paint train contest experiments
     pix2pix wgan cgan progan srgan stackgan

@@ -35,6 +35,7 @@ def as_jpeg(
     picture.save(out := io.BytesIO(), 'JPEG', quality=quality, subsampling=0)
     return Shown(out.getvalue(), 'jpeg')
 
+# %% ../../nbs/workshop/sheets.ipynb #867e25c0
 def as_arrays(pictures):
     "Pictures of one size as a list of uint8 arrays (h, w, 3)."
     if isinstance(pictures, torch.Tensor): return [np.asarray(to_pil(x)) for x in pictures]
