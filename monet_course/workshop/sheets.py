@@ -137,9 +137,10 @@ class Live:
     def __init__(self): self.place = None
     def show(
         self,
-        picture, # anything that a notebook can show: `show_sheet(...)`, a PIL picture, a figure
+        picture, # anything that a notebook can show: `show_sheet(...)`, a PIL picture (it becomes a JPEG), a figure
     ):
         "Draw it in the place of what was drawn before."
         from IPython.display import display
+        if isinstance(picture, Image.Image): picture = as_jpeg(picture)
         if self.place is None: self.place = display(picture, display_id=True)
         else: self.place.update(picture)
