@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from monet_course import cyclegan
-from monet_course.cyclegan import CycleGAN, CycleGANSettings, CycleNetworks
+from monet_course.cyclegan import CycleNetworks
+from monet_course.cyclegan_method import CycleGAN, CycleGANSettings
 from monet_course.data import picture_folders, unpaired_dls
 from monet_course.workshop.pictures import write_picture
 from monet_course.workshop.registry import build_generator

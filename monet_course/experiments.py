@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from .cyclegan import CycleGAN
+from .cyclegan_method import CycleGAN
 from .data import unpaired_dls
 from .layers import checkerboard_energy
 from .metrics import kid

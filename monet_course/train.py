@@ -26,7 +26,7 @@ from fastcore.imports import IN_NOTEBOOK
 from fastcore.meta import delegates
 from torch import nn
 
-from .cyclegan import CycleGAN, CycleGANSettings
+from .cyclegan_method import CycleGAN, CycleGANSettings
 from .data import picture_folders, unpaired_dls
 from .jury import Jury
 from .workshop.checkpoint import (Checkpoint, go_on, plain_words, random_state, read_checkpoint,
@@ -34,6 +34,7 @@ from .workshop.checkpoint import (Checkpoint, go_on, plain_words, random_state, 
 from .workshop.core import one_line
 from .workshop.devices import autocast, pick_device, pick_layout, same_shapes
 from .workshop.learner import TwoPlayerLearner, refuse
+from .workshop.live import LiveDrawing, draws_here
 from .workshop.log import LossLog, Previews
 from .workshop.method import Method, check_sizes, find_method, networks
 from .workshop.processes import SingleProcess, run_lock, find_team
@@ -336,6 +337,7 @@ def begin(
     out, # folder that holds the runs
     changes: dict, # fields of `Config` that were given
     held: ExitStack, # what lasts until the training ends
+    draw: bool = False, # see `fit`
 ) -> tuple: # the `Run`, with its learner; does it go on from a checkpoint?
     "Everything that a training needs. The folder is made last, so that a wrong argument leaves nothing behind."
     if resume is None: check_out(out)
@@ -355,6 +357,7 @@ def begin(
     run.learn, learn.path = learn, run.path
     if new and team.rank == 0: held.enter_context(remove_if_no_step(run)); held.enter_context(run_lock(run.path))
     learn.add_cbs([LossLog(run.path/'log.csv', config.log_every), Previews(run.path/'previews', photos, truth)])
+    if draw and draws_here(): learn.add_cb(LiveDrawing(photos))
     team.start(learn, config.seed)
     if goes_on: go_on(learn, run)
     return run, goes_on
@@ -373,6 +376,7 @@ def fit(
     # resnet128, unet128, resnet256, unet256 and light96 (as others have trained for the contest, lesson 11)
     preset='auto',
     cbs=None, # more fastai callbacks, one or a list
+    draw: bool = True, # in a notebook: losses and paintings while it trains, in one place
     **kwargs, # any setting of the run and of its method: see `Config`
 ) -> Run: # the folder with all that came out; `run.learn` is the fastai learner
     "Train photo2monet and monet2photo on unpaired pictures, or go on with a training that was stopped."
@@ -380,7 +384,7 @@ def fit(
     cbs = [cb() if isinstance(cb, type) else cb for cb in L(cbs)]
     team = find_team()
     with ExitStack() as held:
-        run, goes_on = begin(team, resume, preset, data, out, dict(kwargs), held)
+        run, goes_on = begin(team, resume, preset, data, out, dict(kwargs), held, draw)
         learn, config = run.learn, run.config
         if resume is not None and team.rank == 0 and config.epochs > Run(run.path).config.epochs: lengthen(run)
         steps, before = config.epochs*learn.steps_per_epoch, learn.step

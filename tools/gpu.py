@@ -35,7 +35,7 @@ from monet_course.paint import Painter
 from monet_course.apps.launch import launch
 from monet_course.workshop.processes import Team
 from monet_course.resnet import NORMS
-from monet_course.cyclegan import presets
+from monet_course.cyclegan_method import presets
 from monet_course.train import Config, fit, make_learner
 from monet_course.workshop.checkpoint import load_training_state, read_checkpoint
 from monet_course.workshop.run import versions as software

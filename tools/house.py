@@ -21,9 +21,9 @@ ORDER = '''
     workshop.pictures workshop.sheets
     workshop.folders workshop.scenes workshop.captions workshop.digits workshop.tfrecords workshop.truth
     workshop.inception workshop.features workshop.registry workshop.published workshop.method workshop.learner
-    workshop.processes workshop.checkpoint workshop.log
+    workshop.processes workshop.loader workshop.checkpoint workshop.log workshop.live
     workshop.run workshop.recipes workshop.notebook
-    losses layers vae data dcgan resnet unet patchgan jury cyclegan metrics paint train contest experiments
+    losses gan layers vae data dcgan resnet unet patchgan jury cyclegan cyclegan_method metrics paint train contest experiments
     pix2pix wgan cgan progan srgan stackgan
     apps.partial apps.fetch apps.archive apps.download apps.fit apps.launch apps.paint apps.score apps.submit apps.export
     '''.split()

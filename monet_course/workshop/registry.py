@@ -21,7 +21,7 @@ from torch import nn
 from .core import check_choice
 
 # %% ../../nbs/workshop/registry.ipynb #0eb880f5
-METHODS = dict(cyclegan='cyclegan.CycleGAN')
+METHODS = dict(cyclegan='cyclegan_method.CycleGAN')
 GENERATORS = dict(resnet='resnet.resnet_generator', unet='unet.unet_generator')
 DISCRIMINATORS = dict(patch='patchgan.patchgan', whole='patchgan.full_disc', jury='jury.jury')
 

@@ -139,7 +139,7 @@ def _config_class(method):
         if open_ := [f.name for f in fields(s) if f.default is MISSING and f.default_factory is MISSING]:
             raise ValueError(f'{method.name}: {open_[0]} in its Settings needs a default')
         if s.__dataclass_params__.frozen: raise ValueError(f'{method.name}: its Settings must not be frozen')
-    taken = {*dir(RunConfig), *(f.name for f in fields(RunConfig)), 'resume', 'out', 'preset', 'cbs'}
+    taken = {*dir(RunConfig), *(f.name for f in fields(RunConfig)), 'resume', 'out', 'preset', 'cbs', 'draw'}
     if both := taken & {f.name for s in own for f in fields(s)}:
         raise ValueError(f"{method.Settings.__name__}: every run has a setting {', '.join(sorted(both))}; "
                          "call the method's own another name, or change the default in its presets")
