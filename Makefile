@@ -37,10 +37,11 @@ students: setup ## make the student edition of the exercises in students/, and t
 notebooks: setup ## run every lesson and store its outputs; NB=nbs/09_patchgan.ipynb for one
 	@PATH="$$PWD/$(bin):$$PATH" OMP_NUM_THREADS=1 PYTHONWARNINGS=ignore::FutureWarning $(bin)/python tools/execute.py $(NB)
 
-check: setup ## do notebooks, modules and README agree, does every link lead somewhere, does the house keep its order?
+check: setup ## do notebooks, modules and README agree, does every link lead somewhere, do house and lessons keep their rules?
 	@sh tools/check_drift.sh
 	@$(bin)/python tools/links.py
 	@$(bin)/python tools/house.py
+	@$(bin)/python tools/lessons.py
 	@$(bin)/ruff check --quiet
 
 faults: setup ## kill trainings, fill a disk, open hostile pictures; say what was lost (minutes)

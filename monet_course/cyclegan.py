@@ -182,7 +182,7 @@ def train_cyclegan(
     nets: CycleNetworks, # changed in place
     batches, # of (photo, monet), each (n, 3, h, w) in [-1, 1]; a step for each
     lr: float = 1e-3, # Adam's learning rate
-    weights: LossWeights = LossWeights(cycle=5., identity=2.), # of the generators' losses
+    weights: LossWeights = LossWeights(cycle=2., identity=.5), # of the generators' losses
     pool: int = 50, # fakes that each image pool remembers; 0: off
     see=None, # called with (step, nets, log) after each step
 ) -> list: # for each step {name of a loss: its value}

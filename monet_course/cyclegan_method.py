@@ -149,14 +149,14 @@ def load_own_state(self: CycleGAN, state):
 def check(cls: CycleGAN, config):
     "Refuse settings of a run that do not fit together."
     if config.crop % config.cycle_pool:
-        raise ValueError(f'cycle_pool={config.cycle_pool}: allowed is a divisor of the crop ({config.crop})')
+        raise ValueError(f'crop={config.crop}: a multiple of cycle_pool={config.cycle_pool} is needed')
     if config.compile is not None and gan_loss(config.adversarial).penalty:
         raise ValueError(f'compile={config.compile!r} with adversarial={config.adversarial!r}: '
                          'torch.compile cannot differentiate twice, as the gradient penalty does; leave one of them out')
 
 # %% ../nbs/cyclegan_method.ipynb #1df0524d
 CycleGAN.presets = presets = dict(
-    laptop=dict(),
+    laptop=dict(cycle=2., cycle_pool=2, identity=1.),
     studio=dict(size=128, crop=64, epochs=34, generator=dict(small_resnet, width=32, norm='instance'),
                 discriminator=dict(n_layers=2, width=64), lr=2e-4),
     sketcher=dict(size=160, crop=80, epochs=40, decay_start=2/3, generator=small_unet,
