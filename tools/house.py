@@ -23,15 +23,14 @@ ORDER = '''
     workshop.inception workshop.features workshop.registry workshop.published workshop.method workshop.learner
     workshop.processes workshop.loader workshop.checkpoint workshop.log workshop.live
     workshop.run workshop.recipes workshop.notebook
-    losses gan gan_games layers vae data dcgan resnet unet patchgan jury cyclegan cyclegan_method
-    metrics paint train contest experiments
-    pix2pix wgan cgan progan srgan stackgan
+    losses gan gan_games layers vae data dcgan resnet unet patchgan jury cyclegan cyclegan_method metrics paint
+    run_setup train contest experiments pix2pix wgan cgan progan srgan stackgan
     apps.partial apps.fetch apps.archive apps.download apps.fit apps.launch apps.paint apps.score apps.submit apps.export
     '''.split()
 EXCEPTIONS = { # (module, what it imports from further up): why
     ('workshop.registry', 'by string'):
         'the one table of names: the module of a method or a network is imported when it is asked for',
-    ('train', 'apps.export'): "run.export(), where a user looks for it; the import is in the method",
+    ('run_setup', 'apps.export'): "run.export(), where a user looks for it; the import is in the method",
 }
 MODULE_LINES, CELL_LINES = 400, 25 # a cell's lines without its parameters, fields and imports
 LONG_MODULES = {'workshop.scenes': 'thirty parts of landscapes, one beside the other'}
