@@ -16,10 +16,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from .dcgan import GanSettings, adam, disc_loss, diversity, draw_noise, evaluating, make_gan, take_turns
+from .dcgan import GanSettings, disc_loss, diversity, draw_noise, make_gan
+from .gan import adam, take_turns
 from .losses import gan_loss
 from .vae import interpolate
 from .workshop.core import check_choice, check_positive
+from .workshop.method import evaluating
 from .workshop.pictures import to_pil
 
 # %% ../nbs/21_cgan.ipynb #b387f63d

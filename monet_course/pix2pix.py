@@ -16,13 +16,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from .cyclegan import discriminator_loss
-from .dcgan import descend, evaluating
+from .gan import descend
 from .losses import gan_loss
 from .patchgan import patchgan
 from .train import flat_then_linear
 from .unet import unet_generator
 from .workshop.devices import device_facts
-from .workshop.method import frozen
+from .workshop.method import evaluating, frozen
 from .workshop.pictures import to_batch, to_pil
 from .workshop.truth import check_pairs, paired_scores, texture_error, tone_error
 

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .dcgan import adam, draw_noise, r1_penalty, take_turns
+from .dcgan import draw_noise, r1_penalty
+from .gan import adam, take_turns
 from .losses import GanLoss, gan_loss, gan_losses, gradient_penalty
 from .train import Ema
 from .workshop.core import check_choice, check_positive

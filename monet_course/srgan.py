@@ -18,14 +18,14 @@ from PIL import Image
 from torch import nn
 
 from .cyclegan import discriminator_loss
-from .dcgan import adam, evaluating
+from .gan import adam
 from .layers import upsample
 from .losses import gan_loss, gan_losses
 from .patchgan import WholeDisc, conv_block
 from .pix2pix import train_on_pairs
 from .resnet import ResidualBlock, conv_norm_relu, start_at_zero
 from .workshop.core import check_choice, check_positive
-from .workshop.method import frozen
+from .workshop.method import evaluating, frozen
 from .workshop.pictures import MAX_PIXELS, as_rgb, to_pil, to_tensor
 
 # %% ../nbs/24_srgan.ipynb #3f05457c

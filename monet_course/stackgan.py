@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .dcgan import (GanSettings, adam, dcgan_generator, descend, doublings, down_layers, evaluating,
-                                norm_act, take_turns)
+from .dcgan import GanSettings, dcgan_generator, doublings, down_layers, norm_act
+from .gan import adam, descend, take_turns
 from .layers import upsample
 from .losses import gan_loss
 from .progan import halve
@@ -28,6 +28,7 @@ from .workshop.captions import (ATTRIBUTES, all_scenes, check_scenes, paint_scen
                                             vocabulary)
 from .workshop.core import check_choice, check_positive
 from .workshop.devices import best_device
+from .workshop.method import evaluating
 
 # %% ../nbs/25_stackgan.ipynb #a2705815
 class TextEncoder(nn.Module):

@@ -12,7 +12,8 @@ import torch
 from scipy.optimize import linear_sum_assignment, linprog
 from torch import nn
 
-from .dcgan import GanSettings, adam, descend, disc_loss
+from .dcgan import GanSettings, disc_loss
+from .gan import adam, descend
 from .losses import clip_weights, gan_loss
 
 # %% ../nbs/20_wgan.ipynb #4cbdb906

@@ -23,8 +23,8 @@ ORDER = '''
     workshop.inception workshop.features workshop.registry workshop.published workshop.method workshop.learner
     workshop.processes workshop.loader workshop.checkpoint workshop.log workshop.live
     workshop.run workshop.recipes workshop.notebook
-    losses gan layers vae data dcgan resnet unet patchgan jury cyclegan cyclegan_method metrics paint run_setup train
-    contest experiments pix2pix wgan cgan progan srgan stackgan
+    losses gan gan_games layers vae data dcgan resnet unet patchgan jury cyclegan cyclegan_method metrics paint
+    run_setup train contest experiments pix2pix wgan cgan progan srgan stackgan
     apps.partial apps.fetch apps.archive apps.download apps.fit apps.launch apps.paint apps.score apps.submit apps.export
     '''.split()
 EXCEPTIONS = { # (module, what it imports from further up): why

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from .core import Wrong, attempt, check, looks_like, same
-from ..dcgan import dcgan_generator, modes_covered, ring_centres, ring_of_gaussians, ring_shares
+from ..dcgan import dcgan_generator
+from ..gan import modes_covered, ring_centres, ring_of_gaussians, ring_shares
 from ..losses import gan_loss
 
 # %% ../../nbs/exercises/05_dcgan.ipynb #ecb71806

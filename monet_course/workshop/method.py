@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Method', 'find_method', 'check_players', 'check_sizes', 'check_state', 'player_of', 'networks', 'check_type',
-           'check_numbers', 'frozen']
+           'check_numbers', 'frozen', 'evaluating']
 
 # %% ../../nbs/workshop/method.ipynb #0adbaa7e
 import io
@@ -182,3 +182,15 @@ def frozen(
     try: yield
     finally:
         for p, was in were: p.requires_grad_(was)
+
+# %% ../../nbs/workshop/method.ipynb #b094df4a
+@contextmanager
+def evaluating(
+    net: nn.Module, # afterwards each of its layers is in the mode it was in before
+):
+    "Evaluation mode inside a `with` block."
+    were = [(m, m.training) for m in net.modules()]
+    net.eval()
+    try: yield
+    finally:
+        for m, was in were: m.training = was
