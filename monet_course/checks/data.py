@@ -42,9 +42,9 @@ def broken(
     if fault == 'reshaped': return x.permute(0, 2, 3, 1).reshape(x.shape)
     return x.transpose(2, 3) if fault == 'turned' else x
 
-def broken_piles() -> dict: # {letter: (4, 3, 64, 64) as `show_sheet` takes it}
+def broken_piles() -> dict: # {letter: (5, 3, 64, 64) as `sheet` takes it}
     "Six piles, each made of the same landscapes by another program."
-    pictures = toy_pairs(4, 64, seed=5)[0]
+    pictures = toy_pairs(5, 64, seed=5)[0]
     return {letter: broken(fault, pictures) for letter, fault in _PILES.items()}
 
 # %% ../../nbs/exercises/01_data.ipynb #8e139995
