@@ -180,11 +180,11 @@ def given() -> torch.Tensor: # (4, 3, 64, 64)
     "Two photos and two paintings that no training has seen."
     return torch.cat([to_batch(toy_pairs(4, 64, seed=2)[0])[[0, 3]], to_batch(toy_pairs(4, 64, seed=3)[1])[[1, 3]]])
 
-# %% ../../nbs/exercises/11_cyclegan.ipynb #87333ae4
+# %% ../../nbs/exercises/11_cyclegan.ipynb #eb6f3ec2
 BROKEN = dict(A=dict(swapped=True), B=dict(cycle=40.), C=dict(cycle=0., identity=0.)) # settings of `training`
 _NAMES = dict(A='swapped', B='afraid', C='free colours')
 _SIGNS = {'free colours': 'there the colours of photos *and* paintings go wherever they like, and change from frame to frame',
-          'swapped': 'there the painter makes photos of paintings: they become dark and smooth, and so do the photos',
+          'swapped': 'there the painter makes photos of paintings: skies and shadows become dark, in paintings as in photos',
           'afraid': 'there the photos hardly change from the first frame to the last'}
 
 def _check_repair(letter, repair):
@@ -201,7 +201,8 @@ def _check_repair(letter, repair):
     if now['cycle'] == 0: raise Wrong(f'film {letter}: with cycle=0 nobody asks whether the photo can be found again')
     if now['cycle'] > 10: raise Wrong(f'film {letter}: cycle={now["cycle"]:g} still lets the painter change next to nothing')
     if not 0 <= now['identity'] <= 5: raise Wrong(f'film {letter}: identity={now["identity"]:g}: try something from 0 to 5')
-    if now['cycle'] < .5: raise Wrong(f'film {letter}: cycle={now["cycle"]:g} is hardly felt beside gan=1; try something from 0.5 to 10')
+    if now['cycle'] < .5:
+        raise Wrong(f'film {letter}: cycle={now["cycle"]:g} is hardly felt beside gan=1; try something from 0.5 to 10')
 
 @check
 def check_repairs(repairs):
