@@ -160,8 +160,8 @@ def training(
 ) -> CycleNetworks: # trained
     "The training of lesson 11 on generated landscapes, from the same start each time."
     (photos, _), (_, paintings) = (toy_pairs(400, 64, seed=s) for s in (0, 1))
-    piles = (paintings, photos) if swapped else (photos, paintings)
-    batches = unpaired_dls(*piles, bs=4, epoch_len=4*steps, device='cpu').train
+    batches = unpaired_dls(photos, paintings, bs=4, epoch_len=4*steps, device='cpu').train
+    if swapped: batches = ((monet, photo) for photo, monet in batches)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         nets = CycleNetworks(dict(arch='resnet', width=8, blocks=3, up='resize', norm='batch', skip=True),
