@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY, NBS = ROOT/'monet_course', ROOT/'nbs'
 ORDER = '''
-    workshop.core workshop.devices workshop.files workshop.colours workshop.arguments workshop.odd_files
+    workshop.core workshop.devices workshop.norms workshop.files workshop.colours workshop.arguments workshop.odd_files
     workshop.pictures workshop.sheets
     workshop.folders workshop.scenes workshop.captions workshop.digits workshop.tfrecords workshop.truth
     workshop.inception workshop.features workshop.registry workshop.published workshop.method workshop.learner
