@@ -184,6 +184,8 @@ def train_cyclegan(
     lr: float = 1e-3, # Adam's learning rate
     weights: LossWeights = LossWeights(cycle=2., identity=.5), # of the generators' losses
     pool: int = 50, # fakes that each image pool remembers; 0: off
+    gan_loss: GanLoss = gan_loss('lsgan'), # see lesson 04
+    cycle_pool: int = 1, # see `generator_losses`
     see=None, # called with (step, nets, log) after each step
 ) -> list: # for each step {name of a loss: its value}
     "The whole training of a CycleGAN in plain PyTorch."
@@ -193,13 +195,13 @@ def train_cyclegan(
     for photo, monet in batches:
         # the generators' turn: paint both ways and back, and hear what the judges say
         out = nets(photo, monet, identity=weights.identity > 0)
-        with frozen(nets.discriminators): gen_losses = generator_losses(nets, out)
+        with frozen(nets.discriminators): gen_losses = generator_losses(nets, out, gan_loss, cycle_pool)
         opt_gen.zero_grad()
         weights.total(gen_losses).backward()
         opt_gen.step()
         # the judges' turn: real pictures, and fakes of which some are old
         fake_photo, fake_monet = pool_photo.query(out.fake_photo), pool_monet.query(out.fake_monet)
-        disc_losses = discriminator_losses(nets, photo, monet, fake_photo, fake_monet)
+        disc_losses = discriminator_losses(nets, photo, monet, fake_photo, fake_monet, gan_loss)
         opt_disc.zero_grad()
         sum(disc_losses.values()).backward()
         opt_disc.step()

@@ -119,7 +119,7 @@ def fit(
     # where the settings start: 'auto' (chosen for these pictures and this machine), or a preset of the method;
     # CycleGAN has 'laptop' (minutes), 'studio' or 'sketcher' (about an hour on a CPU),
     # 'painter' (minutes, after a sketcher, see `start`), 'paper' (CycleGAN as published), and
-    # resnet128, unet128, resnet256, unet256 and light96 (as others have trained for the contest, lesson 11)
+    # resnet128, unet128, resnet256, unet256 and light96 (as others have trained for the contest: `monet_course.cyclegan_method`)
     preset='auto',
     cbs=None, # more fastai callbacks, one or a list
     draw: bool = True, # in a notebook: losses and paintings while it trains, in one place

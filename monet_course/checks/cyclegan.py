@@ -158,7 +158,7 @@ def training(
     swapped: bool = False, # give each batch as (painting, photo)
     see=None, # called with (step, nets, log)
 ) -> CycleNetworks: # trained
-    "The training of lesson 11 on generated landscapes, from the same start each time."
+    "A training as in lesson 11, with judges half as wide, from the same start each time."
     (photos, _), (_, paintings) = (toy_pairs(400, 64, seed=s) for s in (0, 1))
     batches = unpaired_dls(photos, paintings, bs=4, epoch_len=4*steps, device='cpu').train
     if swapped: batches = ((monet, photo) for photo, monet in batches)
