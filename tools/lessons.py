@@ -5,6 +5,7 @@
 
 The rules: at most 60 cells and 1,800 words (50 cells in 11 and 12), at most 1 MB; pictures that are stored are
 600 pixels wide or more, and rows of pictures are labelled (`sheet`, not `picture_grid`); a test says what it proved.
+And in every notebook "Run all" passes over the long cells (`skip_long_cells`).
 """
 import base64
 import io
@@ -58,6 +59,14 @@ def faults(path, cells):
     return said
 
 
+def waits():
+    "Notebooks in which \"Run all\" would wait for hours, or fail without a card."
+    for path in sorted(NBS.rglob('[!.]*.ipynb')):
+        code = [source(c) for c in json.loads(path.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
+        if any(re.match(r'#\| *(slow|cuda)', c) for c in code) and not any('skip_long_cells()' in c for c in code):
+            yield f'{path.relative_to(NBS)}: long cells, but no skip_long_cells()'
+
+
 if __name__ == '__main__':
     lessons = {p: json.loads(p.read_text(encoding='utf-8'))['cells'] for p in sorted(NBS.glob('[01][0-9]_*.ipynb'))
                if p.name[:2] < '16'}
@@ -67,6 +76,6 @@ if __name__ == '__main__':
             print(f'{path.stem:<22}{len(cells):>4} cells {words(cells):>6,} words {len(pictures):>3} pictures '
                   f'{path.stat().st_size//1000:>5} KB  {len(faults(path, cells)):>3} against the rules')
     bad = [f'{path.stem}: {line}' for path, cells in lessons.items() if path.name[:2] not in NOT_YET
-           for line in faults(path, cells)]
+           for line in faults(path, cells)] + list(waits())
     print('\n'.join(bad) or f'lessons: {len(lessons) - len(NOT_YET)} of {len(lessons)} core lessons are in their form')
     sys.exit(bool(bad))
