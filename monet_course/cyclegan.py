@@ -193,7 +193,7 @@ def train_cyclegan(
     opt_disc = torch.optim.Adam(nets.discriminators.parameters(), lr, betas=(.5, .999))
     pool_monet, pool_photo, log = ImagePool(pool, 0), ImagePool(pool, 1), []
     for photo, monet in batches:
-        # the generators' turn: paint both ways and back, and hear what the judges say
+        # the generators' turn: paint both ways and back, and ask the judges
         out = nets(photo, monet, identity=weights.identity > 0)
         with frozen(nets.discriminators): gen_losses = generator_losses(nets, out, gan_loss, cycle_pool)
         opt_gen.zero_grad()
