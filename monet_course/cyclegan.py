@@ -21,8 +21,6 @@ from .workshop.method import frozen
 from .workshop.registry import build_discriminator, build_generator
 
 # %% ../nbs/11_cyclegan.ipynb #bb6f7050
-#| code-fold: true
-#| code-summary: "How the weights start: from N(0, 0.02), as in the paper, or as PyTorch does it"
 def init_weights(
     net: nn.Module, # changed in place
     std: float | None = 0.02, # standard deviation of the weights; None leaves PyTorch's own start as it is

@@ -79,8 +79,6 @@ def start_at_zero(
     return module
 
 # %% ../nbs/07_resnet_generator.ipynb #be0d5f68
-#| code-fold: true
-#| code-summary: "What cannot work is refused, with the sizes that would do"
 def check_image(
     x: torch.Tensor, # what the generator was given
     in_ch: int, # channels it expects

@@ -26,10 +26,9 @@ def source(cell): return ''.join(cell['source'])
 
 
 def words(cells):
-    "Words of prose: what a student reads, without code blocks and formulas."
+    "Words of prose: what a student reads, answers and formulas too, without blocks of code."
     text = '\n'.join(source(c) for c in cells if c['cell_type'] == 'markdown')
-    text = re.sub(r'```.*?```|\$\$.*?\$\$|<details>.*?</details>', ' ', text, flags=re.S)
-    return len(text.split())
+    return len(re.sub(r'```.*?```', ' ', text, flags=re.S).split())
 
 
 def widths(cell):
