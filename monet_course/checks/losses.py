@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from .core import Wrong, attempt, check, looks_like, same
-from ..gan import modes_covered, point_gan, ring_centres, ring_of_gaussians, ring_shares
+from ..gan import point_gan, ring_of_gaussians
 from ..losses import cross_entropy, gan_loss, minimax, nonsaturating
 
 # %% ../../nbs/exercises/04_gan_losses.ipynb #2b6e2a95
@@ -173,7 +173,7 @@ def check_penalty(penalty):
 FAULTS = ('no detach', 'swapped targets', 'summed loss', 'no zero_grad')
 
 def game(
-    fault=None, # one of `FAULTS`, or None
+    fault=None, # one of `FAULTS`, or None: a step that works
     steps: int = 400, # of both players
     seed: int = 1, # of the networks and of all draws
 ) -> tuple: # G, D, and an array (steps, 2): the losses of D and of G
@@ -204,7 +204,8 @@ def game(
 # %% ../../nbs/exercises/04_gan_losses.ipynb #ef475eb7
 _ANSWER = dict(A='no zero_grad', B='no detach', C='swapped targets', D='summed loss')
 _SIGNS = {'no zero_grad': 'old gradients add up like a momentum without end, and the fakes would be far away',
-          'no detach': "D's loss would leave gradients in G, which are cleared before G moves: it would look like a healthy training",
+          'no detach': "D's loss would leave gradients in G, which are cleared before G moves: it would look like a "
+                       'healthy training',
           'swapped targets': 'the two players would agree: G makes what D was taught to call 1, and both losses fall',
           'summed loss': 'the losses would be about 128 times as large as they should be; Adam does not mind'}
 
