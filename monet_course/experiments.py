@@ -106,7 +106,7 @@ learners = dict(joint=CycleGAN, separate=SeparateGenerators, whole=WholeDiscrimi
 COLUMNS = ['key', 'settings', 'seed', 'steps', 'seconds', *SCORES, 'gan_monet', 'cycle_photo', 'disc_monet']
 
 def trial_data(
-    config: RunConfig, # settled
+    config: RunConfig, # resolved
     photos: int | None = None, # use only so many generated photos; None: all
     paintings: int | None = None, # use only so many generated paintings; None: all
 ):
@@ -138,7 +138,7 @@ def run_trial(
     kind = settings.pop('learner', 'joint')
     photos, paintings = settings.pop('photos', None), settings.pop('paintings', None)
     check_choice('learner', kind, learners)
-    config = make_config(learners[kind], data=data, **settings, seed=seed).settled()
+    config = make_config(learners[kind], data=data, **settings, seed=seed).resolved()
     learn = make_learner(config, trial_data(config, photos, paintings), cbs=cbs)
     start = time.process_time()
     with redirect_stdout(io.StringIO()), learn.no_bar(): learn.fit_flat_linear(config.epochs, config.decay_start)

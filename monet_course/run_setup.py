@@ -47,7 +47,7 @@ CONFIGS[CycleGAN] = Config
 
 # %% ../nbs/run_setup.ipynb #bfc8e51d
 def config_dls(
-    config: RunConfig, # settled
+    config: RunConfig, # resolved
     share: tuple = (0, 1), # number of this process, and how many there are
 ) -> tuple: # data, preview photos (n, 3, h, w), their true paintings or None
     "The data that `config` asks for; the generated landscapes' photos and paintings show different scenes."
@@ -168,7 +168,7 @@ def run_to_resume(
             raise ValueError(f'epochs={more}: this run has {run.config.epochs}; more are possible, fewer are not')
     if data is not None: moved = dict(data=str(data), photos=None, monets=None)
     elif moved: moved['data'] = None
-    run.config = replace(run.config, **moved, **here).settled()
+    run.config = replace(run.config, **moved, **here).resolved()
     if gone := [path for path in run.config.folders.values() if not Path(path).is_dir()]:
         raise FileNotFoundError(f'{gone[0]}: the pictures of this run are not there; say where they are now, with data=, or '
                                 'photos= and monets=')
@@ -180,17 +180,17 @@ def what_to_do(
     preset: str, # where a new run's settings start
     data, # folder with the pictures of both domains, or None
     changes: dict, # fields of `Config` that were given
-) -> tuple: # the run that goes on, or None; its settled settings; the `Recipe` that was chosen, or None
+) -> tuple: # the run that goes on, or None; its resolved settings; the `Recipe` that was chosen, or None
     "The settings of a training."
     if resume is None:
         base, chosen = starting_point(preset, changes := {**changes, 'data': data})
-        return None, make_config(**{**base, **changes}).settled(), chosen
+        return None, make_config(**{**base, **changes}).resolved(), chosen
     run = run_to_resume(getattr(resume, 'path', resume), preset, data, changes)
     return run, run.config, None
 
 # %% ../nbs/run_setup.ipynb #f1789ec1
 def seconds_a_step(
-    config: RunConfig, # settled
+    config: RunConfig, # resolved
     dls: DataLoaders, # see `config_dls`
     make_learner, # (config, data, team=...) -> learner: lesson 12
     patience: float = 5., # seconds after which it tries no further
@@ -222,7 +222,7 @@ def about(seconds) -> str:
     return f'about {seconds/60:.0f} minutes' if seconds < 5400 else f'about {seconds/3600:.1f} hours'
 
 def introduce(
-    config: RunConfig, # settled
+    config: RunConfig, # resolved
     chosen: Recipe | None, # where 'auto' chose
     dls: DataLoaders, # see `config_dls`
     make_learner, # (config, data, team=...) -> learner: lesson 12

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TextEncoder', 'pairing_loss', 'train_text', 'never_seen', 'captioned', 'hits', 'one_hot', 'scene_probe',
            'Conditioning', 'StageOne', 'beside', 'TextDiscriminator', 'matching_loss', 'train_stage', 'StageTwo',
-           'enlarge_sketch', 'patch_means', 'known_answer_loss', 'rehearse', 'settle', 'illustrate']
+           'enlarge_sketch', 'patch_means', 'known_answer_loss', 'rehearse', 'remeasure_norms', 'illustrate']
 
 # %% ../nbs/25_stackgan.ipynb #f1cbca2d
 from collections.abc import Callable
@@ -301,7 +301,7 @@ def rehearse(
 
 # %% ../nbs/25_stackgan.ipynb #c4339a30
 @torch.no_grad()
-def settle(
+def remeasure_norms(
     two: StageTwo, # trained, changed in place
     vectors: torch.Tensor, # sentence vectors to sketch from (n, dims)
     bs: int = 48, # sketches in a batch

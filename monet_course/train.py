@@ -94,7 +94,7 @@ def fit_flat_linear(self: TwoPlayerLearner, n_epoch, start=0.5, cbs=None):
 
 # %% ../nbs/12_train.ipynb #873c7090
 def make_learner(
-    config: RunConfig, # settled
+    config: RunConfig, # resolved
     dls: DataLoaders, # see `config_dls`
     team=SingleProcess(), # the processes that train together
     **kwargs, # of `gan_learner`: cbs, path, ...

@@ -227,7 +227,7 @@ def memory_order():
     from monet_course.train import Config, config_dls, make_learner
     found = {}
     for norm in ('instance', 'batch'):
-        config = Config(**{**TINY, 'generator': dict(TINY['generator'], norm=norm)}).settled()
+        config = Config(**{**TINY, 'generator': dict(TINY['generator'], norm=norm)}).resolved()
         found[norm] = str(make_learner(config, config_dls(config)[0]).layout)
     assert found == dict(instance='torch.contiguous_format', batch='torch.channels_last'), found
     return str(found)
@@ -246,7 +246,7 @@ def no_waits(**settings):
     "Steps of an epoch in which a wait would raise, after an epoch without the guard."
     import torch
     from monet_course.train import Config, config_dls, make_learner
-    config = Config(**{**TINY, 'scenes': 8, **settings}).settled()
+    config = Config(**{**TINY, 'scenes': 8, **settings}).resolved()
     learn = make_learner(config, config_dls(config)[0])
     for mode in ('default', 'error'):
         torch.cuda.set_sync_debug_mode(mode)

@@ -54,11 +54,11 @@ class Skip(Exception): "What a part needs is not here."
 def settings(preset='laptop', **changes):
     "A preset, with pictures as large as its crops, since they are drawn first; in a rehearsal all is tiny."
     c = Config(**{**presets[preset], 'size': None, 'device': here.device, 'scenes': 8, **changes})
-    if here.large: return c.settled()
+    if here.large: return c.resolved()
     small = dict(width=4, **{name: n for name, n in dict(blocks=1, levels=4).items() if name in c.generator})
     return replace(c, generator={**c.generator, **small}, discriminator={**c.discriminator, 'width': 4},
                    batch=min(c.batch, 2),
-                   crop=48 if c.cycle_pool > 1 else 32).settled()
+                   crop=48 if c.cycle_pool > 1 else 32).resolved()
 
 def learner(config, **kwargs):
     data = dict(crop=config.crop, bs=config.batch, epoch_len=config.epoch_len, num_workers=config.workers,
@@ -298,7 +298,7 @@ def steps_of(amp, how):
     "Twelve steps of tiny networks: losses, the first gradients, what became of the pictures in the pools."
     config = dict(TINY, device=here.device, amp=amp, compile=how, pool=4, identity_every=4,
                   generator=dict(TINY['generator'], skip=False))
-    learn = learner(Config(**config).settled())
+    learn = learner(Config(**config).resolved())
     # so that no step is left out
     learn.scaler = torch.amp.GradScaler(here.device, init_scale=1024., enabled=amp == 'fp16')
     learn.model.pools = pools = dict(monet=WatchedPool(4, 0), photo=WatchedPool(4, 1))

@@ -1,7 +1,8 @@
 """Make the student edition of the exercises: the teacher's notebooks without their answers.
 
     python tools/students.py           # writes students/NN_name.ipynb, exit status 1 if that changed anything
-    python tools/students.py --check   # and runs each: every check must say that there is no answer yet, nothing else may fail
+    python tools/students.py --check   # and runs each: every check must say that there is no answer yet, nothing else may fail;
+                                       # links must lead somewhere
 
 `make students` installs nbgrader first. What stands between `### BEGIN SOLUTION` and `### END SOLUTION` is taken out by it.
 The cells that define checks (`#| export`) and try them (`#| hide`) go too; the notebook imports its checks from the
@@ -13,6 +14,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
 import nbformat
+from links import LINK, anchors
 from nbdev.config import get_config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,15 +32,32 @@ def github():
     return f'{cfg.git_url}/blob/v{cfg.version}'
 
 
+def to_site(text):
+    "A text of `nbs/exercises` whose links to notebooks lead to the site."
+    def address(m):
+        page = (ROOT/'nbs'/'exercises'/m[1]).resolve().relative_to(ROOT/'nbs')
+        return f']({site()}/{page.with_suffix(".html")}{m[2]})'
+    return re.sub(r'\]\((?!\w+:)([^)#\s]+\.ipynb)([^)\s]*)\)', address, text)
+
+
+def dead_links(nb):
+    "Links that lead nowhere: to a file that the student has not got, or to a page or heading that the site has not got."
+    for link in LINK.findall('\n\n'.join(c.source for c in nb.cells if c.cell_type == 'markdown')):
+        address, _, part = link.partition('#')
+        if not link.startswith('http'): yield f'{link}: not in the student edition'
+        elif address.startswith(site() + '/') and address.endswith('.html'):
+            page = ROOT/'nbs'/address.removeprefix(site() + '/').replace('.html', '.ipynb')
+            if not page.exists(): yield f'{link}: no such page'
+            elif part and part not in anchors(page): yield f'{link}: no such heading'
+
+
 def stripped(path):
     "The student edition of one notebook."
     from nbgrader.preprocessors import ClearSolutions
     nb = nbformat.read(path, 4)
     module = next(m[1] for c in nb.cells if (m := re.match(r'#\|\s*default_exp\s+(\S+)', c.source)))
-    # a student's notebook is alone: its links lead to the site, and to the answers
-    nb.cells[0].source = re.sub(r'\]\((?:\.\./)?([\w/]+)\.ipynb',
-                                lambda m: f']({site()}/{"exercises/" if "../" not in m[0] else ""}{m[1]}.html',
-                                nb.cells[0].source)
+    for c in nb.cells: # a student's notebook is alone: its links lead to the site, and to the answers
+        if c.cell_type == 'markdown': c.source = to_site(c.source)
     nb.cells[0].source += (' Run it cell by cell: a check stops where an answer is still missing. When you are done: '
                            f'[one way to solve them]({github()}/nbs/exercises/{path.name}).')
     teachers = [c for c in nb.cells if c.cell_type == 'code' and re.match(r'#\|\s*(export|hide|default_exp)', c.source)
@@ -88,6 +107,7 @@ def main():
             changed.append(f'{path.name}: written anew; look at it and commit it')
         if args.check:
             said, checks = wrong_cells(nb, out)
+            said += dead_links(nb)
             bad, total = bad + [f'{path.name}: {s}' for s in said], total + checks
     for line in bad + changed: print(line, file=sys.stderr)
     print(f'students: {len(paths)} notebooks in {out.relative_to(ROOT)}/'

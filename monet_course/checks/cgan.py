@@ -39,12 +39,11 @@ def check_count(count):
 def check_tell(tell):
     for shape, classes in (((5, 4), 6), ((6, 3), 10), ((4, 3, 2, 5), 7), ((6, 1, 3, 3), 6), ((1, 2, 4, 4), 3)):
         x, y = torch.randn(shape, requires_grad=True), torch.randint(classes - 1, shape[:1])
-        n, old, rest, kept = shape[0], shape[1], shape[2:], y.clone()
+        n, old, rest = shape[0], shape[1], shape[2:]
         hot = torch.zeros(n, classes)
         hot[range(n), y] = 1
         spread = hot.view(n, classes, *[1]*len(rest)).expand(n, classes, *rest)
         wanted, got = torch.cat([x.detach(), spread], 1), attempt(tell, x, y, classes)
-        if not torch.equal(y, kept): raise Wrong('your answer changes the labels that it was given')
         if isinstance(got, torch.Tensor) and got.ndim == len(shape) and got.shape[0] == n and got.shape[2:] == rest:
             if got.shape[1] == old:
                 raise Wrong('these are as many numbers as before; one more is needed for each class')
@@ -139,7 +138,7 @@ def check_labels(losses):
     for n, d, classes in ((6, 5, 10), (4, 3, 12)):
         gen, disc = _Asked(d, 9, classes), _Asked(9, 1, classes)
         x, y, z = torch.randn(n, 1, 3, 3), torch.randperm(classes)[:n], torch.randn(n, d)
-        kept, fake = y.clone(), gen(z, y)
+        fake = gen(z, y)
         real_answers, fake_answers = disc(x, y), disc(fake, y)
         loss = nonsaturating()
         wanted = loss.disc(real_answers, disc(fake.detach(), y)), loss.gen(fake_answers)
@@ -147,7 +146,6 @@ def check_labels(losses):
         numbers = [p.detach().clone() for p in before]
         gen.calls.clear(), disc.calls.clear()
         got = attempt(losses, gen, disc, x.clone(), y, z.clone())
-        if not torch.equal(y, kept): raise Wrong('your answer changes the labels that it was given')
         if not all(torch.equal(p, k) for p, k in zip(before, numbers)):
             raise Wrong('your answer changes the networks; that is for the optimisers')
         if not gen.calls: raise Wrong('the generator was never asked')

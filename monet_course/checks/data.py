@@ -116,9 +116,7 @@ def check_piles(piles):
 @check
 def check_bytes(to_bytes):
     def ask(x):
-        before = x.clone()
-        got, wanted = attempt(to_bytes, x), torch.from_numpy(np.array(to_pil(before)))
-        if not torch.equal(x, before): raise Wrong('your function changes the picture that it was given')
+        got, wanted = attempt(to_bytes, x), torch.from_numpy(np.array(to_pil(x)))
         if isinstance(got, np.ndarray): got = torch.from_numpy(got.copy())
         if isinstance(got, torch.Tensor) and got.shape == x.shape: raise Wrong('the channels come last in the result')
         if isinstance(got, torch.Tensor) and got.shape == wanted.transpose(0, 1).shape:

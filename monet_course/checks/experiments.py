@@ -154,7 +154,6 @@ def check_key(key):
         own = deepcopy(settings)
         with mock.patch('builtins.hash', lambda x: real_hash((salt, x))): # another process has other hashes
             got = attempt(key, own, seed)
-        if own != settings: raise Wrong('your function changes the settings it is given')
         if got is None: raise Wrong('the name is None; is there a `return`?')
         if not isinstance(got, str): raise Wrong(f'the name should be a text, and is {type(got).__name__}')
         return got

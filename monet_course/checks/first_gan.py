@@ -145,7 +145,6 @@ def check_slope(penalty):
         disc, real = _Hill(), torch.randn(n, 2)
         (a, b), before = disc.w.detach(), real.clone()
         got = attempt(penalty, disc, real)
-        if not torch.equal(real.detach(), before): raise Wrong('your function changes the real points')
         if disc.w.grad is not None: raise Wrong('`backward` leaves gradients in D; `torch.autograd.grad` leaves none')
         parts = torch.stack([2*a*before[:, 0], b.expand(n)], 1)
         wanted = parts.square().sum(1).mean()

@@ -36,10 +36,7 @@ def check_stamp(stamp):
     for (h, w), k, s in (((3, 4), 3, 2), ((5, 2), 4, 2), ((2, 3), 2, 3), ((4, 4), 3, 1)):
         small, kernel = torch.randn(h, w), torch.randn(k, k)
         def grown(kernel): return F.conv_transpose2d(small[None, None], kernel[None, None], stride=s)[0, 0]
-        wanted, before = grown(kernel), (small.clone(), kernel.clone())
-        got = attempt(stamp, small, kernel, s)
-        if not all(torch.equal(a, b) for a, b in zip(before, (small, kernel))):
-            raise Wrong('your answer changes the map or the kernel it was given')
+        wanted, got = grown(kernel), attempt(stamp, small, kernel, s)
         if isinstance(got, torch.Tensor):
             if got.shape == (s*h, s*w) != wanted.shape:
                 raise Wrong(f'the large map is too {"small" if k > s else "large"}: the last stamp begins at s(h - 1), '

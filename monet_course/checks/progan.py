@@ -54,9 +54,8 @@ def check_crowd(crowd):
 def check_pixel_norm(pixel_norm):
     for shape in ((2, 6, 3, 4), (5, 7), (3, 4, 1, 2), (4, 3, 5, 5)):
         x = (torch.randn(shape)*torch.rand(shape[0], 1, *shape[2:])*5 + .5).requires_grad_()
-        kept, wanted, c = x.detach().clone(), PixelNorm()(x), shape[1]
+        wanted, c = PixelNorm()(x), shape[1]
         got = attempt(pixel_norm, x)
-        if not torch.equal(x, kept): raise Wrong('your answer changes the map that it was given')
         every, places = tuple(range(1, len(shape))), tuple(range(2, len(shape)))
         def over(dims): return x*(x.square().mean(dims, keepdim=True) + 1e-8).rsqrt()
         power = x.square().mean(1, keepdim=True)
@@ -98,7 +97,7 @@ def check_equal_conv(equal_conv):
         kept = {name: p.clone() for name, p in parts.items()}
         for p in parts.values(): p.requires_grad_()
         def conv(scale=1., b=1., after=1.): return after*F.conv2d(x, weight*scale, bias*b, padding=k//2)
-        got, scale = attempt(equal_conv, x, weight, bias, gain), gain/(c*k*k)**.5
+        got, scale = attempt(equal_conv, x, weight, bias, gain, may_change=True), gain/(c*k*k)**.5
         for name, p in parts.items():
             if not torch.equal(p, kept[name]):
                 raise Wrong(f'your answer changes the stored {name}; scale a copy, at every use')
@@ -139,11 +138,11 @@ def check_fade(fade):
     for n, c, d, s, alpha in ((2, 5, 5, 4, .3), (3, 6, 4, 5, .8), (1, 4, 4, 2, .1), (2, 4, 3, 4, .6)):
         x, parts = torch.randn(n, c, s, s, requires_grad=True), _grown(c, d)
         block, old_rgb, new_rgb = parts.values()
-        numbers, kept = [p for part in parts.values() for p in part.parameters()], x.detach().clone()
+        numbers = [p for part in parts.values() for p in part.parameters()]
         before = [p.detach().clone() for p in numbers]
         got = attempt(fade, x, block, old_rgb, new_rgb, alpha)
-        if not torch.equal(x, kept) or not all(torch.equal(p, b) for p, b in zip(numbers, before)):
-            raise Wrong('your answer changes the map or the network that it was given')
+        if not all(torch.equal(p, b) for p, b in zip(numbers, before)):
+            raise Wrong('your answer changes the network that it was given')
         old, new = old_rgb(x), new_rgb(block(x))
         def smooth(mode): return F.interpolate(old, scale_factor=2, mode=mode)
         def mix(old, new): return (1 - alpha)*old + alpha*new

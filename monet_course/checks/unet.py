@@ -91,18 +91,13 @@ def check_decode(decode):
     for n in (4, 2, 1, 3):
         c = 4
         features = [torch.randn(2, c, 6, 6) for _ in range(n)] # all of one size: a wrong order is seen in the values
-        kept = [e.clone() for e in features]
         ups = [nn.Conv2d(c if i == 0 else 2*c, 3 if i == n - 1 else c, 1) for i in range(n)]
         names = ['the innermost level'] + [f'level {i} from below' for i in range(2, n + 1)]
         with torch.no_grad():
             wanted = _climb(features, ups)
-            given = list(features)
             called = [] # the places of the levels that had their turn
-            got = attempt(decode, given,
+            got = attempt(decode, features,
                           [_guarded(up, name, i, called) for i, (up, name) in enumerate(zip(ups, names))])
-            if len(given) != n: raise Wrong('features are gone from the list that you were given; leave it as it is')
-            if any(not torch.equal(a, b) for a, b in zip(features, kept)):
-                raise Wrong('the features have changed; something was written into them')
             float32 = isinstance(got, torch.Tensor) and got.dtype == wanted.dtype
             right = float32 and got.shape == wanted.shape and torch.allclose(got, wanted, atol=1e-5)
             if float32 and not right and n > 1 and got.ndim == 4:
@@ -137,7 +132,7 @@ def check_down(down):
         with torch.no_grad():
             def level(slope): return norm(conv(F.leaky_relu(kept, slope)))
             wanted = level(.2)
-            got = attempt(down, e, conv, norm)
+            got = attempt(down, e, conv, norm, may_change=True) # looked at below
             others = [(norm(conv(kept)), 'the activation is missing'),
                       (conv(F.leaky_relu(kept, .2)), 'the norm is missing'),
                       (level(.01), 'the slope should be 0.2'),

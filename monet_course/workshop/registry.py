@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'GENERATORS', 'DISCRIMINATORS', 'KINDS', 'STRIP', 'CONTRACT', 'look_up', 'build', 'build_generator',
-           'build_discriminator', 'of_one_picture', 'SettledNorm', 'settled_copy', 'noise_picture', 'fits', 'farthest',
-           'joins', 'measured', 'declared']
+           'build_discriminator', 'of_one_picture', 'FixedNorm', 'copy_with_fixed_norms', 'noise_picture', 'fits',
+           'farthest', 'joins', 'measured', 'declared']
 
 # %% ../../nbs/workshop/registry.ipynb #d3009db9
 import math
@@ -74,7 +74,7 @@ def of_one_picture(norm: nn.BatchNorm2d):
     alone.weight, alone.bias = norm.weight, norm.bias
     return alone
 
-class SettledNorm(nn.Module):
+class FixedNorm(nn.Module):
     "Instance norm that keeps the statistics of the first picture it sees."
     def __init__(self, norm): super().__init__(); self.norm, self.given = norm, None
 
@@ -85,7 +85,7 @@ class SettledNorm(nn.Module):
         return F.batch_norm(x, *self.given, self.norm.weight, self.norm.bias, False, 0., self.norm.eps)
 
 @torch.no_grad()
-def settled_copy(
+def copy_with_fixed_norms(
     net: nn.Module, # in evaluation mode; left as it is
     x: torch.Tensor, # the picture whose statistics are kept
 ) -> nn.Module: # a copy
@@ -94,7 +94,7 @@ def settled_copy(
     for m in list(net.modules()):
         for name, child in list(m._modules.items()): # under each of its names, if it has two
             if isinstance(child, nn.InstanceNorm2d) and not child.track_running_stats:
-                setattr(m, name, SettledNorm(child).train())
+                setattr(m, name, FixedNorm(child).train())
     net(x)
     return net.eval()
 
@@ -146,8 +146,8 @@ def measured(
         smallest = next((s for s in range(m, side, m) if not fits(net, s, s)), side + m)
         found = found or dict(multiple=m, smallest=smallest, reach=math.inf)
         try:
-            free = settled_copy(net, noise_picture(side, side + m))
-            widths = [norm.width for norm in free.modules() if isinstance(norm, SettledNorm)]
+            free = copy_with_fixed_norms(net, noise_picture(side, side + m))
+            widths = [norm.width for norm in free.modules() if isinstance(norm, FixedNorm)]
             # a norm counts a border that tiles have not
             if any((side + m) % width and width % (side + m) for width in widths): continue
             reach = max(farthest(way, m, smallest) for way in (free, turned(free)))

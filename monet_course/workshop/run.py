@@ -109,7 +109,7 @@ def plain_number(x):
     raise TypeError(f'{x!r:.60} is no number, text, list or dictionary')
 
 @patch
-def settled(self: RunConfig) -> RunConfig:
+def resolved(self: RunConfig) -> RunConfig:
     "These settings with every `auto` and default decided for this machine; `device` stays, since a run may go on elsewhere."
     device = pick_device(self.device)
     if self.amp not in ('auto', *(allowed := device_facts(device).precisions)):
@@ -194,7 +194,7 @@ def versions() -> dict:
 # %% ../../nbs/workshop/run.ipynb #a381b747
 def write_config(
     folder: Path, # of a run
-    config: RunConfig, # settled
+    config: RunConfig, # resolved
     recipe: str | None, # why these settings, if they were chosen for the user
     made_with: dict, # see `versions`
 ):
@@ -254,7 +254,7 @@ def check_out(
 def create(
     cls: RunFolder,
     out, # folder that holds the runs
-    config: RunConfig, # settled
+    config: RunConfig, # resolved
     recipe: str | None = None, # why these settings, if they were chosen for the user
 ) -> RunFolder:
     "Make the folder of a new run, named by date and time."
