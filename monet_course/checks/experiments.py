@@ -121,9 +121,10 @@ def check_t(t):
 def _tones():
     "Tone errors of three seeds each from the stored trials of lesson 16, lower is better, by the change that was made."
     base = dict(epochs=6, epoch_len=200, amp='bf16')
-    names = {'defaults': {}, 'identity 0.5': dict(identity=.5, identity_every=1), 'identity 5': dict(identity=5., identity_every=1),
-             'no identity': dict(identity=0.), 'no pool': dict(pool=0), 'steps apart': dict(learner='separate'),
-             'fp32': dict(amp='fp32'), 'cycle 10': dict(cycle=10., identity=.5, identity_every=1), '60 of each': dict(paintings=60, photos=60),
+    names = {'defaults': {}, 'identity 0.5': dict(identity=.5, identity_every=1),
+             'identity 5': dict(identity=5., identity_every=1), 'no identity': dict(identity=0.), 'no pool': dict(pool=0),
+             'steps apart': dict(learner='separate'), 'fp32': dict(amp='fp32'),
+             'cycle 10': dict(cycle=10., identity=.5, identity_every=1), '60 of each': dict(paintings=60, photos=60),
              'transpose': dict(generator=dict(arch='resnet', width=16, blocks=3, up='transpose', norm='batch', skip=True))}
     with open(results/'16_trials.csv', newline='') as f: rows = list(csv.DictReader(f))
     return {name: np.array([float(r['tone']) for r in rows if json.loads(r['settings']) == {**base, **own}])
@@ -170,20 +171,23 @@ def check_share(share):
         raise Wrong(f'the share is not right: {got:.4g}, {where}')
 
 # %% ../../nbs/exercises/16_experiments.ipynb #6473a5f8
-CHANGES = dict(A='identity 5', B='transpose', C='60 of each', D='steps apart', E='no identity', F='cycle 10') # which row is which change
+# which row is which change
+CHANGES = dict(A='identity 5', B='transpose', C='60 of each', D='steps apart', E='no identity', F='cycle 10')
 
 @check
 def check_apart(apart):
     got = attempt(apart)
-    if not isinstance(got, dict): raise Wrong(f"return a dictionary, {{'A': 'apart' or 'chance', ...}}; this is {type(got).__name__}")
+    if not isinstance(got, dict):
+        raise Wrong(f"return a dictionary, {{'A': 'apart' or 'chance', ...}}; this is {type(got).__name__}")
     for letter, name in CHANGES.items():
         if letter not in got: raise Wrong(f'row {letter} has no answer yet')
         said, size = got[letter], abs(float(_t(TONES['defaults'], TONES[name])))
-        if not isinstance(said, str) or said not in ('apart', 'chance'): raise Wrong(f"row {letter}: say 'apart' or 'chance'")
+        if not isinstance(said, str) or said not in ('apart', 'chance'):
+            raise Wrong(f"row {letter}: say 'apart' or 'chance'")
         if (said == 'apart') == (size > 2.776): continue
         if said == 'apart' and TONES[name].min() > TONES['defaults'].max():
-            raise Wrong(f'row {letter}: the two do not overlap, but that happens by chance in one division of ten, and t is only {size:.2f}: '
-                        'the step between them is not large beside their scatter')
+            raise Wrong(f'row {letter}: the two do not overlap, but that happens by chance in one division of ten, '
+                        f'and t is only {size:.2f}: the step between them is not large beside their scatter')
         if said == 'apart': raise Wrong(f'row {letter}: t is only {size:.2f}; the two overlap')
         raise Wrong(f'row {letter}: t is {size:.2f}, above 2.776: the step between the two is large beside their scatter')
 

@@ -178,10 +178,13 @@ def _check_chance(penalty):
         return x[:, 0]
     for _ in range(25): attempt(penalty, critic, real, fake)
     if len(seen) != 25: raise Wrong('the critic should be asked once in each call')
-    if torch.equal(seen[0].sort()[0], seen[1].sort()[0]): raise Wrong('each call asks at the same places; draw u anew, without a seed of your own')
+    if torch.equal(seen[0].sort()[0], seen[1].sort()[0]):
+        raise Wrong('each call asks at the same places; draw u anew, without a seed of your own')
     u = torch.cat(seen).sort().values
     gap = (u - (torch.arange(1000) + .5)/1000).abs().max() # Kolmogorov's distance: above .06 in one of a thousand fair draws
-    if gap > .07: raise Wrong(f'over 25 calls u is not even in [0, 1]: half of it lies below {u[500]:.2f}, a quarter below {u[250]:.2f}')
+    if gap > .07:
+        raise Wrong(f'over 25 calls u is not even in [0, 1]: half of it lies below {u[500]:.2f}, a quarter below '
+                    f'{u[250]:.2f}')
 
 @check
 def check_penalty(penalty):
