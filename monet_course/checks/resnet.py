@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .core import Wrong, attempt, check, same, same_gradients
-from .experiments import by_hand
+from .core import Wrong, attempt, by_hand, check, same, same_gradients
 from ..data import toy_pairs
 from ..resnet import count_flops
 from ..workshop.pictures import to_batch

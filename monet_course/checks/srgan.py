@@ -13,9 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from .cgan import named
-from .core import Wrong, attempt, check, looks_like, same
-from .progan import forbidden
+from .core import Wrong, attempt, by_hand, check, looks_like, named, same
 from ..srgan import disc_features, feature_loss
 from ..workshop.pictures import to_batch
 from ..workshop.scenes import toy_pairs
@@ -139,7 +137,7 @@ def check_features(match):
         made, true = (torch.randn(n, 3, 12, 12, requires_grad=True) for _ in range(2))
         fake, real = made.tanh(), true.tanh()
         numbers = {name: p.detach().clone() for name, p in disc.named_parameters()}
-        with forbidden(disc_features, feature_loss): got = attempt(match, disc, fake, real)
+        with by_hand('disc_features', 'feature_loss'): got = attempt(match, disc, fake, real)
         params = dict(disc.named_parameters())
         if set(params) != set(numbers) or not all(torch.equal(params[k], v) for k, v in numbers.items()):
             raise Wrong('your answer changes the judge; that is for its optimiser')

@@ -12,8 +12,7 @@ import math
 import torch
 from torch import nn
 
-from .core import Wrong, attempt, check, looks_like, same, same_gradients
-from .experiments import by_hand
+from .core import Wrong, attempt, by_hand, check, looks_like, same, same_gradients
 from ..wgan import wasserstein
 
 # %% ../../nbs/exercises/20_wgan.ipynb #3ac5ab79
