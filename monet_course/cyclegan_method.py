@@ -156,7 +156,7 @@ def check(cls: CycleGAN, config):
 
 # %% ../nbs/cyclegan_method.ipynb #1df0524d
 CycleGAN.presets = presets = dict(
-    laptop=dict(cycle=2., cycle_pool=2, identity=1.),
+    laptop=dict(cycle=3., cycle_pool=4, identity=1., discriminator=dict(n_layers=3, width=32)),
     studio=dict(size=128, crop=64, epochs=34, generator=dict(small_resnet, width=32, norm='instance'),
                 discriminator=dict(n_layers=2, width=64), lr=2e-4),
     sketcher=dict(size=160, crop=80, epochs=40, decay_start=2/3, generator=small_unet,

@@ -9,14 +9,16 @@ import numpy as np
 from PIL import Image
 
 from monet_course.workshop.scenes import toy_pairs
-from monet_course.workshop.truth import reinhard, texture_error, tone_error
+from monet_course.workshop.sheets import sheet
+from monet_course.workshop.truth import reinhard, scan_lines, texture_error, tone_error
 from monet_course.apps.fit import fit_arguments
 from monet_course.train import fit
 
 
-def scores(name, pictures, truth):
-    "A line of the table: tone and texture error against the true paintings."
-    print(f'  {name:<24}{tone_error(pictures, truth):>10.2f}{texture_error(pictures, truth):>12.3f}')
+def scores(name, pictures, truth, photos):
+    "A line of the table: tone and texture error against the true paintings, and lines straight across."
+    tone, texture, lines = tone_error(pictures, truth), texture_error(pictures, truth), scan_lines(pictures, photos)
+    print(f'  {name:<24}{tone:>10.2f}{texture:>12.3f}{lines:>10.2f}')
 
 
 if __name__ == '__main__':
@@ -32,14 +34,14 @@ if __name__ == '__main__':
 
     folder = run.path/'painted'
     folder.mkdir(exist_ok=True)
-    rows = [np.concatenate(list(row[:8]), axis=1) for row in (photos, paintings, truth)]
-    sheet = Image.fromarray(np.concatenate(rows))
-    sheet.resize((2 * sheet.width, 2 * sheet.height), Image.NEAREST).save(folder/'demo.png')
+    rows = {'photos': photos, 'painted': paintings, 'true\npaintings': truth}
+    sheet([row[:8] for row in rows.values()], [*rows], width=1000).save(folder/'demo.png')
 
     print('\n64 scenes it has never seen, against their true paintings (lower is better):\n  '
-          f'{"":<24}{"tone":>10}{"texture":>12}')
-    scores('the photo unchanged', photos, truth)
-    scores('global colour transfer', reinhard(photos, target), truth)
-    scores('the trained painter', paintings, truth)
+          f'{"":<24}{"tone":>10}{"texture":>12}{"lines":>10}')
+    scores('the photo unchanged', photos, truth, photos)
+    scores('global colour transfer', reinhard(photos, target), truth, photos)
+    scores('the trained painter', paintings, truth, photos)
+    scores('the true paintings', truth, truth, photos)
     print(f'\nTrained for {trained:.0f} s. Photos, paintings and true paintings, a row each:\n  '
           f'{folder/"demo.png"}\nThe run folder, with losses, previews and checkpoint:\n  {run.path}')

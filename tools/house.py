@@ -20,7 +20,8 @@ ORDER = '''
     workshop.core workshop.devices workshop.norms workshop.files workshop.colours workshop.arguments workshop.odd_files
     workshop.pictures workshop.sheets
     workshop.folders workshop.scenes workshop.captions workshop.digits workshop.tfrecords workshop.truth
-    workshop.inception workshop.features workshop.registry workshop.published workshop.method workshop.learner
+    workshop.inception workshop.features workshop.tables workshop.score_facts
+    workshop.registry workshop.published workshop.method workshop.learner
     workshop.processes workshop.loader workshop.checkpoint workshop.log workshop.live
     workshop.run workshop.recipes workshop.notebook
     losses gan gan_games layers vae data dcgan resnet unet patchgan jury cyclegan cyclegan_method metrics paint

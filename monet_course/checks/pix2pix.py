@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .core import Wrong, attempt, check, looks_like, same
+from .core import Wrong, attempt, check, looks_like, named, same
 from ..patchgan import patchgan
 from ..unet import unet_generator
 from ..workshop import scenes
@@ -264,14 +264,10 @@ _WHY = {'L1': 'it paints the median of all right answers: each scene in its own 
 @check
 def check_rows(rows):
     got = attempt(rows)
-    if not isinstance(got, (tuple, list)) or len(got) != 2 or not isinstance(got[0], dict):
+    if not isinstance(got, (tuple, list)) or len(got) != 2:
         raise Wrong("return two things: a dictionary {'A': a name, ...}, and the letter of the highest PSNR")
     names, best = got
-    for letter, name in _ROWS.items():
-        if letter not in names: raise Wrong(f'row {letter} has no answer yet')
-        said = names[letter]
-        if not isinstance(said, str) or said not in _WHY: raise Wrong(f'row {letter}: choose one of {", ".join(_WHY)}')
-        if said != name: raise Wrong(f'row {letter} is not {said!r}: {_WHY[said]}. Look at row {letter} once more')
+    named(names, _ROWS, _WHY)
     if not isinstance(best, str) or best not in _ROWS: raise Wrong('the highest PSNR: give a letter from A to D')
     if best == 'B':
         raise Wrong('PSNR compares pixel by pixel: a stroke at another place counts twice. Which row has the right '

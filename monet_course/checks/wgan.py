@@ -12,7 +12,7 @@ import math
 import torch
 from torch import nn
 
-from .core import Wrong, attempt, check, looks_like, same
+from .core import Wrong, attempt, by_hand, check, looks_like, same, same_gradients
 from ..wgan import wasserstein
 
 # %% ../../nbs/exercises/20_wgan.ipynb #3ac5ab79
@@ -28,7 +28,8 @@ def check_sort(earth_mover):
     pairs += [(torch.tensor([0., 4., 1.]), torch.tensor([6., 2., 3.]))]
     for a, b in pairs:
         n = len(a)
-        got, wanted = _one_number(attempt(earth_mover, a, b), 'the distance'), wasserstein(a[:, None], b[:, None])
+        with by_hand('scipy', 'monet_course.wgan'): got = _one_number(attempt(earth_mover, a, b), 'the distance')
+        wanted = wasserstein(a[:, None], b[:, None])
         (up, to), down = (x.sort().values for x in (a, b)), a.sort(descending=True).values
         mistakes = {'the points are paired as they come; they may be paired better': (a - b).abs().mean(),
                     'only one of the samples is in order, the real points': (up - b).abs().mean(),
@@ -118,7 +119,7 @@ def check_clip(clip_step):
         critic, lr = nn.Sequential(nn.Linear(d, 5), nn.LeakyReLU(.2), nn.Linear(5, 1)), .2
         for p in critic.parameters(): # they lie in the box and outside, and an earlier step has left its gradients
             p.data, p.grad = 1.5*bound*(2*torch.rand_like(p) - 1), torch.randn_like(p)
-        real, made = torch.randn(n, d) + 1, torch.randn(n, d, requires_grad=True)
+        real, made = torch.randn(n + 2, d) + 1, torch.randn(n, d, requires_grad=True) # not as many
         opt, fake, old = torch.optim.SGD(critic.parameters(), lr), 2*made, _flat(critic)
         args = critic, lr, real, fake.detach(), bound
         wanted, says = _stepped(*args), {
@@ -168,6 +169,22 @@ def _between(x, real, fake):
 
 def _costs(slopes): return (slopes - 1).clamp(min=0).square()
 
+def _check_chance(penalty):
+    "Raise `Wrong` unless u is drawn afresh in each call, even in [0, 1]."
+    real, fake, seen = torch.ones(40, 1), torch.zeros(40, 1), []
+    def critic(x):
+        seen.append(x.detach().flatten())
+        return x[:, 0]
+    for _ in range(25): attempt(penalty, critic, real, fake)
+    if len(seen) != 25: raise Wrong('the critic should be asked once in each call')
+    if torch.equal(seen[0].sort()[0], seen[1].sort()[0]):
+        raise Wrong('each call asks at the same places; draw u anew, without a seed of your own')
+    u = torch.cat(seen).sort().values
+    gap = (u - (torch.arange(1000) + .5)/1000).abs().max() # Kolmogorov's distance: above .06 in one of a thousand fair draws
+    if gap > .07:
+        raise Wrong(f'over 25 calls u is not even in [0, 1]: half of it lies below {u[500]:.2f}, a quarter below '
+                    f'{u[250]:.2f}')
+
 @check
 def check_penalty(penalty):
     for shape, size in (((30, 3, 4, 4), 2.5), ((24, 2), 3.), ((28, 1, 5, 6), .4)): # a critic of one slope everywhere
@@ -216,8 +233,14 @@ def check_penalty(penalty):
     slopes = .3*seen[-1].flatten(1).norm(dim=1)
     if looks_like(got, _costs(slopes.mean()).item()):
         raise Wrong('you compare the mean slope with 1; each picture is compared on its own')
+    if looks_like(got, (slopes - 1).clamp(min=0).mean().item()**2):
+        raise Wrong('you square the mean of what is too steep; square each, and take the mean then')
+    if looks_like(got, _costs(slopes.max()).item()): raise Wrong('only the steepest place counts in yours; all should')
     same(got, _costs(slopes).mean().item(), 'the penalty of a critic that is steep in some places', tol=1e-3)
     if not isinstance(got, torch.Tensor) or not got.requires_grad:
         raise Wrong('the critic cannot learn from your penalty')
+    steepness = bowl*seen[-1].flatten(1).norm(dim=1)
+    same_gradients(got, _costs(steepness).mean(), bowl, what='the penalty of a critic that is steep in some places')
     if torch.autograd.grad(got, made, allow_unused=True)[0] is not None:
         raise Wrong('the generator gets a gradient from the penalty; detach the fakes')
+    _check_chance(penalty)

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['FARTHEST', 'kind_of', 'PictureError', 'is_picture', 'check_picture', 'check_arrays', 'check_net', 'check_batch',
-           'check_painted', 'check_place', 'check_settings']
+           'check_painted', 'check_place', 'check_settings', 'label_range', 'check_labels', 'middle_label']
 
 # %% ../../nbs/workshop/arguments.ipynb #2334e7ba
+import math
 import os
 from numbers import Integral, Real
 from pathlib import Path
@@ -103,3 +104,34 @@ def check_settings(strength=1., batch=1, size=None, tile=1024):
         raise ValueError(f'strength={strength!r:.40}: from 0 (the photo) to 1 (the painting)')
     check_positive(batch=batch)
     check_at_least(32, tile=tile)
+
+# %% ../../nbs/workshop/arguments.ipynb #725a2de3
+def label_range(
+    name: str, # the argument's name, for the message
+    label, # a number, or (low, high)
+) -> tuple: # (low, high), equal for a number
+    "The two ends of a label."
+    is_range = isinstance(label, (tuple, list))
+    ends = tuple(label) if is_range else (label, label)
+    numbers = len(ends) == 2 and all(isinstance(end, Real) and math.isfinite(end) for end in ends)
+    if not numbers or is_range and ends[0] >= ends[1]:
+        raise ValueError(f"{name}={label!r}: give a number, or a range (low, high) with low below high")
+    return ends
+
+def check_labels(
+    real_label, # a number or (low, high)
+    fake_label, # the same
+) -> dict: # both, by name
+    "Refuse labels for which no best discriminator exists, or a wrong one."
+    real, fake = sum(label_range('real_label', real_label))/2, sum(label_range('fake_label', fake_label))/2
+    if not 0 <= fake < real <= 1:
+        raise ValueError(f"real_label={real_label!r}, fake_label={fake_label!r}: their means are {real:g} and {fake:g}; "
+                         "allowed is 0 <= mean of fake_label < mean of real_label <= 1")
+    return dict(real_label=real_label, fake_label=fake_label)
+
+def middle_label(
+    real_label, # a number or (low, high)
+    fake_label, # the same
+) -> float:
+    "Half-way between the mean labels: the best answer where real and fake are equally likely."
+    return (sum(label_range('real_label', real_label)) + sum(label_range('fake_label', fake_label)))/4

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['precisions', 'DEVICES', 'Device', 'device_facts', 'pick_device', 'best_device', 'cpu_has_bf16', 'pick_precision',
-           'autocast', 'no_autocast', 'pick_layout', 'same_shapes']
+           'autocast', 'no_autocast', 'at_least_float32', 'pick_layout', 'same_shapes']
 
 # %% ../../nbs/workshop/devices.ipynb #849d615a
 from contextlib import contextmanager, nullcontext
@@ -84,6 +84,13 @@ def no_autocast(
     "A context in which nothing is rounded to half precision."
     kind = torch.device(device).type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+
+# %% ../../nbs/workshop/devices.ipynb #c15a9aec
+def at_least_float32(
+    x: torch.Tensor, # of any floating type
+) -> torch.Tensor: # bfloat16 and float16 become float32; float32 and float64 stay
+    "Leave the 16-bit types of mixed precision before anything is squared or averaged."
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 # %% ../../nbs/workshop/devices.ipynb #1e5db8ab
 def pick_layout(

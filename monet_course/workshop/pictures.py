@@ -8,7 +8,7 @@ __all__ = ['ENDINGS', 'UNREAD', 'FIRST_BYTES', 'MAX_PIXELS', 'COPY', 'WORKING_SI
            'what_it_needs', 'first_bytes', 'begins_like_picture', 'no_picture', 'naming', 'upright', 'decoded',
            'opened', 'no_file', 'read_upright', 'load_picture', 'picture_files', 'find_pictures', 'why_unread',
            'not_read', 'left_out', 'contents', 'scale', 'read_picture', 'working_size', 'scaled', 'open_picture',
-           'split_alpha', 'write_picture', 'save_picture', 'PictureError']
+           'split_alpha', 'enlarged', 'write_picture', 'save_picture', 'PictureError']
 
 # %% ../../nbs/workshop/pictures.ipynb #307c8351
 import io
@@ -340,6 +340,20 @@ def split_alpha(
     if im.mode in ('LA', 'RGBA'): im = scaled(im, size)
     colours, alpha = without_alpha(im, profile)
     return (scaled(colours, size), None) if alpha is None else (fill_hidden(colours, alpha), alpha)
+
+# %% ../../nbs/workshop/pictures.ipynb #1f07dcfb
+def enlarged(
+    painting: Image.Image, # of a photo that was scaled down; mode RGB or RGBA
+    photo, # a PIL picture, a uint8 array, or the path of a file
+    strength: float = 1., # 0: the photo, 1: the painting
+) -> Image.Image: # with the photo's alpha
+    "A painting at the photo's own size."
+    rgb, alpha = split_alpha(open_picture(photo))
+    large = painting.convert('RGB').resize(rgb.size, Image.Resampling.LANCZOS)
+    if strength < 1: large = Image.blend(rgb, large, strength)
+    if alpha is not None: large.putalpha(alpha)
+    large.info.clear() # `blend` hands on the photo's notes
+    return large
 
 # %% ../../nbs/workshop/pictures.ipynb #1f28279a
 def write_picture(
