@@ -114,6 +114,8 @@ def check_pool(swap):
             if place is None: raise Wrong('a picture came back that was neither the fresh one nor in the pool')
             places[place] += 1
             swapped += any(torch.equal(p, fresh) for p in images)
+            if any(torch.equal(p, got) for p in images):
+                raise Wrong('the picture that came back is still in the pool: draw one index, and use it for both')
     if not 150 < old < 250: raise Wrong(f'old pictures came back {old} times of 400; it should be about half')
     if swapped < old: raise Wrong('an old picture was returned, and the fresh one did not take its place')
     if min(places) < old/6:

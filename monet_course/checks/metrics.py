@@ -105,6 +105,11 @@ def check_kernel(kernel_distance):
         right = squared_mmd(x, y)
         if looks_like(got, 1000*right): raise Wrong('tables show it times 1,000; the formula does not')
         same(got, right, f'the distance of {n} and {m} pictures')
+    x, y = next(pair for pair in (rng.standard_normal((2, 9, 3)) for _ in range(1000)) if squared_mmd(*pair) < -.1)
+    got, right = _number(attempt(kernel_distance, x.copy(), y.copy()), 'the distance'), squared_mmd(x, y)
+    if looks_like(got, -right) or looks_like(got, 0.):
+        raise Wrong('the estimate may fall below 0, and here it does: leave its sign')
+    same(got, right, 'the distance of two sets from one cloud')
 
 # %% ../../nbs/exercises/13_metrics.ipynb #e6fc5d47
 def _memory(real, fake, turned=False, absolute=True, unit=True, distance=True, nearest=np.min, total=np.mean):

@@ -11,7 +11,7 @@ import math
 
 import torch
 
-from .core import Wrong, attempt, check, looks_like, same
+from .core import Wrong, attempt, check, looks_like, same, same_gradients
 from ..vae import VAE, digit_tensor, fit_digits, interpolate, kl_divergence, squared_error
 from ..workshop.digits import digits
 
@@ -36,7 +36,7 @@ def check_one_cloud(one_cloud):
 @check
 def check_kl(kl):
     for shape in ((5, 3), (4, 1), (6, 16)):
-        mu, logvar = torch.randn(2, *shape)
+        mu, logvar = (torch.randn(shape, requires_grad=True) for _ in range(2))
         got, wanted = attempt(kl, mu, logvar), kl_divergence(mu, logvar)
         if isinstance(got, torch.Tensor) and got.shape == ():
             raise Wrong('this is one number for the whole batch; give one for each sample')
@@ -54,6 +54,7 @@ def check_kl(kl):
         if looks_like(got, wanted + shape[1]/2):
             raise Wrong('where is the -1? The cloud N(0, I) itself should cost nothing')
         same(got, wanted, 'the divergence', hint='Are all four terms in it?')
+        same_gradients(got, wanted, mu, logvar, what='the divergence')
     same(attempt(kl, torch.zeros(3, 2), torch.zeros(3, 2)), torch.zeros(3), 'the divergence of N(0, I) from itself')
 
 # %% ../../nbs/exercises/02_autoencoders.ipynb #361f056a
