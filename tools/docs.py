@@ -85,10 +85,11 @@ def last_sentence(text):
 
 
 def imports_only(source, least=4):
-    "Is a cell nothing but imports, and more than a few?"
+    "Is a cell nothing but imports and names that it passes on, and more than a few?"
     try: body = ast.parse(source).body
     except SyntaxError: return False
-    return len(body) >= least and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in body)
+    passed_on = lambda node: isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '_all_'
+    return len(body) >= least and all(isinstance(node, (ast.Import, ast.ImportFrom)) or passed_on(node) for node in body)
 
 
 def student_edition(path):
