@@ -176,14 +176,21 @@ def named(
     got, # the answer
     right: dict, # {letter: name}
     signs: dict, # {name: what a picture of this name looks like}
+    what: str = 'picture', # how the message calls what has a letter
+    more=None, # a check (letter, rest), where an answer is (name, rest)
 ):
     "Raise `Wrong` unless each letter has its right name; the message says what a picture of the wrong name looks like."
-    if not isinstance(got, dict): raise Wrong(f"return a dictionary, {{'A': a name, ...}}; this is {type(got).__name__}")
+    if not isinstance(got, dict): raise Wrong(f"return a dictionary, {{'A': ..., ...}}; this is {type(got).__name__}")
     for letter, name in right.items():
-        if letter not in got: raise Wrong(f'picture {letter} has no answer yet')
-        said = got[letter]
-        if not isinstance(said, str) or said not in signs: raise Wrong(f'picture {letter}: choose one of {", ".join(signs)}')
-        if said != name: raise Wrong(f'picture {letter} is not {said!r}: {signs[said]}')
+        if letter not in got: raise Wrong(f'{what} {letter} has no answer yet')
+        said, rest = got[letter], None
+        if more:
+            if not isinstance(said, (tuple, list)) or len(said) != 2:
+                raise Wrong(f"{what} {letter}: two things are wanted, ('a name', dict(setting=value))")
+            said, rest = said
+        if not isinstance(said, str) or said not in signs: raise Wrong(f'{what} {letter}: choose one of {"; ".join(signs)}')
+        if said != name: raise Wrong(f'{what} {letter} is not {said!r}: {signs[said]}')
+        if more: more(letter, rest)
 
 # %% ../../nbs/exercises/00_how_to.ipynb #2527ac7c
 def _odd():

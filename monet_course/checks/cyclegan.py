@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .core import Wrong, attempt, check, looks_like, same
+from .core import Wrong, attempt, check, looks_like, named, same
 from ..cyclegan import CycleNetworks, LossWeights, discriminator_loss, train_cyclegan
 from ..data import toy_pairs, unpaired_dls
 from ..workshop.pictures import to_batch
@@ -207,15 +207,4 @@ def _check_repair(letter, repair):
         raise Wrong(f'film {letter}: cycle={now["cycle"]:g} is hardly felt beside gan=1; try something from 0.5 to 10')
 
 @check
-def check_repairs(repairs):
-    got = attempt(repairs)
-    if not isinstance(got, dict): raise Wrong(f"return a dictionary, {{'A': (fault, repair), ...}}; this is {type(got).__name__}")
-    for letter, fault in _NAMES.items():
-        if letter not in got: raise Wrong(f'film {letter} has no answer yet')
-        if not isinstance(got[letter], (tuple, list)) or len(got[letter]) != 2:
-            raise Wrong(f"film {letter}: two things are wanted, ('a fault', dict(setting=value))")
-        name, repair = got[letter]
-        if not isinstance(name, str) or name not in _SIGNS:
-            raise Wrong(f'film {letter}: there is no fault of this name; choose one of {", ".join(_SIGNS)}')
-        if name != fault: raise Wrong(f'film {letter} is not {name!r}: {_SIGNS[name]}')
-        _check_repair(letter, repair)
+def check_repairs(repairs): named(attempt(repairs), _NAMES, _SIGNS, 'film', _check_repair)

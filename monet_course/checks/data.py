@@ -14,7 +14,7 @@ from numbers import Integral
 import numpy as np
 import torch
 
-from .core import Wrong, attempt, check, looks_like, same
+from .core import Wrong, attempt, check, looks_like, named, same
 from ..data import Unpaired, toy_pairs
 from ..workshop.pictures import to_batch, to_pil
 from ..workshop.truth import lab
@@ -57,15 +57,7 @@ _LOOKS = {'nothing': 'skies would be blue or of a sunset, fields green or yellow
           'turned': 'trees would lie on their side'}
 
 @check
-def check_seen(seen):
-    got = attempt(seen)
-    if not isinstance(got, dict): raise Wrong(f"return a dictionary, {{'A': a name, ...}}; this is {type(got).__name__}")
-    for letter, fault in _PILES.items():
-        if letter not in got: raise Wrong(f'pile {letter} has no name yet')
-        name = got[letter]
-        if not isinstance(name, str) or name not in FAULTS:
-            raise Wrong(f'pile {letter}: there is no fault of this name; choose one of {", ".join(FAULTS)}')
-        if name != fault: raise Wrong(f'pile {letter} is not {name!r}: {_LOOKS[name]}')
+def check_seen(seen): named(attempt(seen), _PILES, _LOOKS, 'pile')
 
 # %% ../../nbs/exercises/01_data.ipynb #c2470373
 @check

@@ -9,7 +9,7 @@ __all__ = ['landscape', 'check_triple', 'check_stamp', 'check_weave', 'check_lev
 import torch
 import torch.nn.functional as F
 
-from .core import Wrong, attempt, check, same, same_gradients
+from .core import Wrong, attempt, check, named, same, same_gradients
 from ..data import toy_pairs
 from ..layers import upsample
 from ..workshop.pictures import to_batch
@@ -193,13 +193,4 @@ def drawn_by(letter: str): # three pictures (3, 96, 96): of a dot, of a flat map
     return [F.interpolate(x[None].clamp(-1, 1), size=192)[0] for x in scaled]
 
 @check
-def check_who(who):
-    got = attempt(who)
-    if not isinstance(got, dict):
-        raise Wrong(f"return a dictionary, {{'A': a kind, ...}}; this is {type(got).__name__}")
-    for letter, kind in _ROWS.items():
-        if letter not in got: raise Wrong(f'row {letter} has no answer yet')
-        name = got[letter]
-        if not isinstance(name, str) or name not in _STAMPS:
-            raise Wrong(f'row {letter}: there is no kind of this name; choose one of {"; ".join(_STAMPS)}')
-        if name != kind: raise Wrong(f'row {letter} is not {name!r}: {_STAMPS[name]}')
+def check_who(who): named(attempt(who), _ROWS, _STAMPS, 'row')

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .core import Wrong, attempt, check, looks_like, same
+from .core import Wrong, attempt, check, looks_like, named, same
 from ..gan import point_gan, ring_of_gaussians
 from ..losses import cross_entropy, gan_loss, minimax, nonsaturating
 
@@ -210,13 +210,4 @@ _SIGNS = {'no zero_grad': 'old gradients add up like a momentum without end, and
           'summed loss': 'the losses would be about 128 times as large as they should be; Adam does not mind'}
 
 @check
-def check_faults(faults):
-    got = attempt(faults)
-    if not isinstance(got, dict):
-        raise Wrong(f"return a dictionary, {{'A': 'a fault', ...}}; this is {type(got).__name__}")
-    for letter, fault in _ANSWER.items():
-        if letter not in got: raise Wrong(f'picture {letter} has no answer yet')
-        name = got[letter]
-        if not isinstance(name, str) or name not in _SIGNS:
-            raise Wrong(f'picture {letter}: there is no fault of this name; choose one of {", ".join(_SIGNS)}')
-        if name != fault: raise Wrong(f'picture {letter} is not {name!r}: {_SIGNS[name]}')
+def check_faults(faults): named(attempt(faults), _ANSWER, _SIGNS)

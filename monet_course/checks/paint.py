@@ -14,7 +14,7 @@ from PIL import Image
 from skimage import data as samples
 from torch import nn
 
-from .core import Wrong, attempt, check, same
+from .core import Wrong, attempt, check, named, same
 from ..paint import Painter, pad_to
 from ..workshop.notebook import results
 from ..workshop.pictures import to_pil, to_tensor
@@ -215,12 +215,4 @@ def puzzle() -> dict: # letter -> (photo, painting, painting with a fault)
                 D=[p.crop((96, 40, 288, 168)) for p in (coffee, painter.paint(coffee), _side_by_side(painter.net, coffee))])
 
 @check
-def check_faults(faults):
-    got = attempt(faults)
-    if not isinstance(got, dict): raise Wrong(f"return a dictionary, {{'A': 'a fault', ...}}; this is {type(got).__name__}")
-    for letter, fault in _RIGHT.items():
-        if letter not in got: raise Wrong(f'painting {letter} has no answer yet')
-        name = got[letter]
-        if not isinstance(name, str) or name not in _SIGNS:
-            raise Wrong(f'painting {letter}: there is no fault of this name; choose one of {", ".join(_SIGNS)}')
-        if name != fault: raise Wrong(f'painting {letter} is not {name!r}: {_SIGNS[name]}')
+def check_faults(faults): named(attempt(faults), _RIGHT, _SIGNS, 'painting')

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .core import Wrong, attempt, check, same, same_gradients
+from .core import Wrong, attempt, check, named, same, same_gradients
 from .layers import _plain
 from ..unet import level_widths, unet_generator
 
@@ -190,12 +190,4 @@ _SEEN = {'all bridges': 'that one is the sharpest of the five: trunks and window
          'no bridge': 'there only the colours of sky and ground are left, without any object'}
 
 @check
-def check_bridges(bridges):
-    got = attempt(bridges)
-    if not isinstance(got, dict):
-        raise Wrong(f"return a dictionary, {{'A': 'all bridges', ...}}; this is {type(got).__name__}")
-    for letter, name in _BRIDGES.items():
-        if letter not in got: raise Wrong(f'row {letter} has no answer yet')
-        if not isinstance(got[letter], str) or got[letter] not in _SEEN:
-            raise Wrong(f'row {letter}: there is no such network; choose one of {"; ".join(_SEEN)}')
-        if got[letter] != name: raise Wrong(f'row {letter} is not {got[letter]!r}: {_SEEN[got[letter]]}')
+def check_bridges(bridges): named(attempt(bridges), _BRIDGES, _SEEN, 'row')

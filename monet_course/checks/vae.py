@@ -11,7 +11,7 @@ import math
 
 import torch
 
-from .core import Wrong, attempt, check, looks_like, same, same_gradients
+from .core import Wrong, attempt, check, looks_like, named, same, same_gradients
 from ..vae import VAE, digit_tensor, fit_digits, interpolate, kl_divergence, squared_error
 from ..workshop.digits import digits
 
@@ -182,15 +182,4 @@ def _check_repair(letter, repair):
     if ratio > 10: raise Wrong(f'picture {letter}: kl={now["kl"]:g} is hardly felt beside C={now["C"]:g}')
 
 @check
-def check_repairs(repairs):
-    got = attempt(repairs)
-    if not isinstance(got, dict): raise Wrong(f"return a dictionary, {{'A': (fault, repair), ...}}; this is {type(got).__name__}")
-    for letter, fault in _NAMES.items():
-        if letter not in got: raise Wrong(f'picture {letter} has no answer yet')
-        if not isinstance(got[letter], (tuple, list)) or len(got[letter]) != 2:
-            raise Wrong(f"picture {letter}: two things are wanted, ('a fault', dict(setting=value))")
-        name, repair = got[letter]
-        if not isinstance(name, str) or name not in _SIGNS:
-            raise Wrong(f'picture {letter}: there is no fault of this name; choose one of {", ".join(_SIGNS)}')
-        if name != fault: raise Wrong(f'picture {letter} is not {name!r}: {_SIGNS[name]}')
-        _check_repair(letter, repair)
+def check_repairs(repairs): named(attempt(repairs), _NAMES, _SIGNS, 'picture', _check_repair)
